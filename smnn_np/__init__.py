@@ -1,0 +1,54 @@
+"""Scalable Mechanistic Neural Networks for NumPy, SciPy and scikit-learn.
+
+A linear ODE on a time grid is one least-squares problem, banded in time and solved in linear time
+and memory, with gradients from hand-derived adjoints. On it stands the discovery of governing
+equations from data. Names are loaded when first used: the solver does not import scikit-learn.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .adjoint import OdeGradients, ode_solve_vjp
+    from .discoverer import SMNNDiscoverer
+    from .factorize import Factor
+    from .ode import ode_factorize, ode_solve
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Factor": "factorize",
+    "OdeGradients": "adjoint",
+    "SMNNDiscoverer": "discoverer",
+    "ode_factorize": "ode",
+    "ode_solve": "ode",
+    "ode_solve_vjp": "adjoint",
+}
+
+__all__ = [
+    "Factor",
+    "OdeGradients",
+    "SMNNDiscoverer",
+    "__version__",
+    "ode_factorize",
+    "ode_solve",
+    "ode_solve_vjp",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name, or a submodule, when it is first asked for."""
+    if name in _HOME:
+        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    if name in ("datasets", "dense", "display", "testing"):
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Public names, loaded or not."""
+    return sorted(__all__)

@@ -1,0 +1,42 @@
+"""Which arrays the library takes, and which dtype it gives back."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def as_float64(name: str, value: Any) -> NDArray[np.float64]:
+    """Return ``value`` as a C-contiguous float64 array, without a copy where it is one already.
+
+    ``name`` is the argument's name, for the error messages.
+    """
+    if type(value).__module__.partition(".")[0] == "cupy":
+        raise TypeError(
+            f"{name} is a CuPy array, NumPy is wanted: the GPU kernels come with a later "
+            f"release; pass cupy.asnumpy({name})"
+        )
+    if np.ma.isMaskedArray(value):
+        raise TypeError(
+            f"{name} is a masked array, whose mask would be lost: fill the masked entries with "
+            f"any finite number and give them weight 0"
+        )
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is ragged, rows of one length are wanted ({error})") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{name} has dtype {array.dtype}, real numbers are wanted: convert it to float64 first"
+        )
+    return np.asarray(array, dtype=np.float64, order="C")
+
+
+def result_dtype(*arrays: Any) -> np.dtype:
+    """Return float32 if every array of floating dtype among ``arrays`` is float32, else float64.
+
+    Whatever carries no floating dtype (numbers, lists, integers, None) has no say.
+    """
+    dtypes = [np.dtype(array.dtype) for array in arrays if hasattr(array, "dtype")]
+    floating = {dtype for dtype in dtypes if dtype.kind == "f"}
+    return np.dtype(np.float32 if floating == {np.dtype(np.float32)} else np.float64)

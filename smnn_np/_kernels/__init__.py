@@ -1,0 +1,1 @@
+"""Bare-array loops: one package per machine, the same names in each."""

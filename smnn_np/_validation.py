@@ -1,0 +1,338 @@
+"""Every check on user input, and every message about it.
+
+The checks return what the code below works on, so that nothing further down checks again.
+A message is one sentence: the argument's name, what came, what is wanted, and the remedy.
+"""
+
+import itertools
+import math
+import operator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._arrays import as_float64, result_dtype
+
+# --- The linear ODE: ode_solve, ode_solve_vjp, ode_factorize ---------------------------------
+
+FACTORIZATIONS = ("auto", "cholesky", "qr")
+
+# The trailing axes of every array argument; "|1" marks those that broadcast. Leading axes are
+# the batch and always broadcast.
+_AXES = {
+    "coefficients": ("n_steps|1", "n_equations", "n_dims", "n_orders"),
+    "rhs": ("n_steps|1", "n_equations"),
+    "initial": ("n_initial_steps|1", "n_dims", "n_initial_orders"),
+    "steps": ("n_steps-1|1",),
+    "weight_equation": ("n_steps|1", "n_equations|1"),
+    "weight_initial": ("n_initial_steps|1", "n_dims|1", "n_initial_orders|1"),
+    "weight_smooth": ("n_steps-1|1",),
+}
+# Arguments that may also be plain numbers, or arrays of fewer axes.
+_NUMBERS_WELCOME = ("steps", "weight_equation", "weight_initial", "weight_smooth")
+
+
+class OdeShape(NamedTuple):
+    """The lengths of every axis: ``y`` has shape ``(*batch, n_steps, n_dims, n_orders)``."""
+
+    batch: tuple[int, ...]
+    n_steps: int
+    n_equations: int
+    n_dims: int
+    n_orders: int
+    n_initial_steps: int
+    n_initial_orders: int
+
+
+class OdeInputs(NamedTuple):
+    """Checked input of the solver: C-contiguous float64 arrays, none broadcast yet.
+
+    T, Q, V, R are n_steps, n_equations, n_dims, n_orders; S and Ro the initial steps and orders.
+    """
+
+    coefficients: NDArray  # (..., T|1, Q, V, R)
+    rhs: NDArray | None  # (..., T|1, Q)
+    initial: NDArray | None  # (..., S|1, V, Ro)
+    steps: NDArray  # (..., T-1|1)
+    weight_equation: NDArray  # (..., T|1, Q|1)
+    weight_initial: NDArray  # (..., S|1, V|1, Ro|1)
+    weight_smooth: NDArray  # (..., T-1|1)
+    shape: OdeShape
+    central: bool
+    factorization: str
+    dtype: np.dtype  # of the result
+
+
+def check_ode(
+    coefficients: Any,
+    rhs: Any,
+    initial: Any,
+    steps: Any,
+    *,
+    n_steps: Any,
+    n_initial_steps: Any,
+    central: Any,
+    factorization: Any,
+    **weights: Any,
+) -> OdeInputs:
+    """Check all that `ode_solve` and `ode_solve_vjp` take, the three weights by keyword."""
+    given = {"coefficients": coefficients, "rhs": rhs, "steps": steps, **weights}
+    if initial is not None:
+        given["initial"] = initial
+    arrays = {name: _read_array(name, value) for name, value in given.items()}
+    n_rows = _initial_rows_of(arrays.get("initial"), n_initial_steps)
+    flags = {"central": central, "factorization": factorization}
+    return _check_system(arrays, n_steps, n_rows, dtype=result_dtype(*given.values()), **flags)
+
+
+def check_left_side(
+    coefficients: Any,
+    steps: Any,
+    *,
+    n_steps: Any,
+    n_initial_steps: Any,
+    n_initial_orders: Any,
+    central: Any,
+    factorization: Any,
+    **weights: Any,
+) -> OdeInputs:
+    """Check all that `ode_factorize` takes; rhs and initial of the result are None."""
+    given = {"coefficients": coefficients, "steps": steps, **weights}
+    arrays = {name: _read_array(name, value) for name, value in given.items()}
+    if n_initial_orders is None:
+        n_initial_orders = arrays["coefficients"].shape[-1] - 1
+    counts = {"n_initial_steps": n_initial_steps, "n_initial_orders": n_initial_orders}
+    n_rows = tuple(_read_count(name, value) for name, value in counts.items())
+    n_rows = n_rows if all(n_rows) else (0, 0)
+    flags = {"central": central, "factorization": factorization}
+    return _check_system(arrays, n_steps, n_rows, dtype=result_dtype(*given.values()), **flags)
+
+
+def check_right_side(inputs: OdeInputs, rhs: Any, initial: Any) -> OdeInputs:
+    """Check ``Factor.solve(rhs, initial)`` and return ``inputs`` with both filled in."""
+    shape = inputs.shape
+    if (initial is None) != (shape.n_initial_steps == 0):
+        came = "None" if initial is None else "given"
+        raise ValueError(
+            f"initial is {came}, but the factor has n_initial_steps = {shape.n_initial_steps}: "
+            f"give initial values where it has initial rows, None where it has none"
+        )
+    given = {"rhs": rhs} if initial is None else {"rhs": rhs, "initial": initial}
+    arrays = {name: _read_array(name, value) for name, value in given.items()}
+    for name, array in arrays.items():
+        _check_axes(name, array, shape, "the factor was made so")
+        batch = array.shape[: -len(_AXES[name])]
+        if _broadcast(batch, shape.batch) != shape.batch:
+            raise ValueError(
+                f"{name} has shape {array.shape}, whose batch {batch} does not broadcast to the "
+                f"factor's batch {shape.batch}: factorize with coefficients of the larger batch"
+            )
+    dtype = result_dtype(np.empty(0, inputs.dtype), *given.values())
+    return inputs._replace(rhs=arrays["rhs"], initial=arrays.get("initial"), dtype=dtype)
+
+
+def check_cotangent(y_bar: Any, shape: OdeShape) -> NDArray:
+    """Check the argument of a pullback: it has exactly the shape of ``y``."""
+    y_bar_array = as_float64("y_bar", y_bar)
+    wanted = (*shape.batch, shape.n_steps, shape.n_dims, shape.n_orders)
+    if y_bar_array.shape != wanted:
+        raise ValueError(
+            f"y_bar has shape {y_bar_array.shape}, the shape of y is wanted: {wanted}; "
+            f"use numpy.broadcast_to if one value serves for all"
+        )
+    _check_finite("y_bar", y_bar_array, "a gradient with respect to y is wanted")
+    return y_bar_array
+
+
+def _read_array(name: str, value: Any) -> NDArray:
+    """Check all of one array that can be said without the others: kind, rank, values."""
+    array, axes = as_float64(name, value), _AXES[name]
+    if array.ndim < len(axes) and name not in _NUMBERS_WELCOME:
+        wanted = f"(..., {', '.join(axes)})"
+        raise ValueError(f"{name} has shape {array.shape}, at least the axes {wanted} are wanted")
+    if array.size == 0:
+        hint = "; pass None for no initial values" if name == "initial" else ""
+        raise ValueError(f"{name} has shape {array.shape}, no axis may be empty{hint}")
+    if name == "steps":
+        _check_finite(name, array, "a finite step is wanted; look for gaps in the times")
+        wanted = "every step must be > 0; sort the times and merge repeated ones"
+        _refuse_where(array <= 0, name, array, wanted)
+    elif name.startswith("weight"):
+        wanted = "a finite weight >= 0 is wanted; give 0 to leave a row out"
+        _check_finite(name, array, wanted)
+        _refuse_where(array < 0, name, array, wanted)
+    else:
+        _check_finite(name, array, "give the missing value weight 0 and any finite number")
+    return array.reshape((1,) * (len(axes) - array.ndim) + array.shape)
+
+
+def _check_finite(name: str, array: NDArray, wanted: str) -> None:
+    """Refuse NaN and infinity."""
+    _refuse_where(~np.isfinite(array), name, array, wanted)
+
+
+def _refuse_where(bad: NDArray, name: str, array: NDArray, wanted: str) -> None:
+    """Raise with index and value of the first bad entry, if there is one."""
+    if bad.any():
+        index = _first(bad)
+        where = str(list(index)) if index else ""
+        raise ValueError(f"{name}{where} = {array[index]}: {wanted}")
+
+
+def _first(bad: NDArray) -> tuple[int, ...]:
+    """Return the index of the first true entry, in C order."""
+    return tuple(int(i) for i in np.unravel_index(np.argmax(bad), bad.shape))
+
+
+def _read_count(name: str, value: Any) -> int:
+    """Return a non-negative integer."""
+    try:
+        count = -1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        count = -1
+    if count < 0:
+        error = ValueError if isinstance(value, int | np.integer) else TypeError
+        raise error(f"{name} = {value!r}: an integer >= 0 is wanted")
+    return count
+
+
+def _initial_rows_of(initial: NDArray | None, n_initial_steps: Any) -> tuple[int, ...]:
+    """Return how many steps and orders have an initial row, (0, 0) without initial values."""
+    count = None if n_initial_steps is None else _read_count("n_initial_steps", n_initial_steps)
+    if count is not None and (count == 0) != (initial is None):
+        came = "is None" if initial is None else f"has shape {initial.shape}"
+        raise ValueError(
+            f"n_initial_steps = {count}, but initial {came}: give both, or initial=None alone for "
+            f"no initial rows"
+        )
+    return (0, 0) if initial is None else (count or initial.shape[-3], initial.shape[-1])
+
+
+def _check_system(
+    arrays: dict[str, NDArray], n_steps: Any, n_initial_rows: tuple[int, ...], **flags: Any
+) -> OdeInputs:
+    """Check the arrays against each other, the flags, and that there are enough rows."""
+    n_equations, n_dims, n_orders = arrays["coefficients"].shape[-3:]
+    length, source = _count_steps(arrays, n_steps)
+    shape = OdeShape((), length, n_equations, n_dims, n_orders, *n_initial_rows)
+    _check_flags(flags["central"], flags["factorization"], n_orders)
+    _check_initial_rows(shape)
+    reason = f"coefficients has shape {arrays['coefficients'].shape} and {source}"
+    for name, array in arrays.items():
+        _check_axes(name, array, shape, reason)
+    shape = shape._replace(batch=_common_batch(arrays))
+    fields: dict[str, Any] = {"rhs": None, "initial": None, **arrays, **flags}
+    inputs = OdeInputs(**{**fields, "central": bool(flags["central"])}, shape=shape)
+    _check_determined(inputs)
+    return inputs
+
+
+def _count_steps(arrays: dict[str, NDArray], n_steps: Any) -> tuple[int, str]:
+    """Return the number of nodes and the words that say where it comes from."""
+    if n_steps is not None:
+        length, source = _read_count("n_steps", n_steps), f"n_steps = {n_steps} was given"
+    else:
+        axes = {"coefficients": -4, "rhs": -2, "steps": -1}
+        lengths = {name: arrays[name].shape[axis] for name, axis in axes.items() if name in arrays}
+        lengths["steps"] += lengths["steps"] > 1  # one step serves any number of nodes
+        longest = max(lengths, key=lambda name: lengths[name])
+        length = lengths[longest]
+        source = f"n_steps = {length} is that of {longest} with shape {arrays[longest].shape}"
+        if length == 1:
+            raise ValueError(
+                f"n_steps is None, but {', '.join(lengths)} each have length 1 in time and serve "
+                f"any number of nodes: give n_steps"
+            )
+    if length < 2:
+        raise ValueError(f"n_steps = {length}: at least two nodes are wanted")
+    return length, source
+
+
+def _check_flags(central: Any, factorization: Any, n_orders: int) -> None:
+    """Check central and factorization."""
+    if not isinstance(central, bool | np.bool_):
+        raise TypeError(f"central = {central!r}: True or False is wanted")
+    if central and n_orders < 2:
+        raise ValueError(
+            f"central = True needs n_orders >= 2, but coefficients has n_orders = {n_orders}: "
+            f"pass central=False or coefficients of a higher order"
+        )
+    if not (isinstance(factorization, str) and factorization in FACTORIZATIONS):
+        wanted = ", ".join(f'"{name}"' for name in FACTORIZATIONS)
+        raise ValueError(f"factorization = {factorization!r}: one of {wanted} is wanted")
+
+
+def _check_initial_rows(shape: OdeShape) -> None:
+    """Refuse more initial rows than y has entries."""
+    for small, large in (("n_initial_steps", "n_steps"), ("n_initial_orders", "n_orders")):
+        came, most = getattr(shape, small), getattr(shape, large)
+        if came > most:
+            raise ValueError(f"{small} = {came}: at most {large} = {most} is wanted")
+
+
+def _check_axes(name: str, array: NDArray, shape: OdeShape, reason: str) -> None:
+    """Check the trailing axes of one array against the lengths of the call."""
+    lengths = {**shape._asdict(), "n_steps-1": shape.n_steps - 1}
+    wanted = [(lengths[axis.removesuffix("|1")], axis.endswith("|1")) for axis in _AXES[name]]
+    came = array.shape[-len(wanted) :]
+    if all(n in ((m, 1) if one else (m,)) for n, (m, one) in zip(came, wanted, strict=True)):
+        return
+    letters = ", ".join(_AXES[name])
+    numbers = ", ".join(f"{m}|1" if one and m != 1 else f"{m}" for m, one in wanted)
+    raise ValueError(
+        f"{name} has shape {array.shape}, (..., {letters}) = (..., {numbers}) is wanted, "
+        f"because {reason}"
+    )
+
+
+def _broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return the common shape, None where there is none."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        return None
+
+
+def _common_batch(arrays: dict[str, NDArray]) -> tuple[int, ...]:
+    """Broadcast the leading axes; shapes that agree in pairs agree all together."""
+    batches = {name: array.shape[: -len(_AXES[name])] for name, array in arrays.items()}
+    for one, two in itertools.combinations(batches, 2):
+        if _broadcast(batches[one], batches[two]) is None:
+            raise ValueError(
+                f"{one} of shape {arrays[one].shape} and {two} of shape {arrays[two].shape} do "
+                f"not broadcast: the batches {batches[one]} and {batches[two]} must agree axis by "
+                f"axis, or be 1"
+            )
+    return np.broadcast_shapes(*batches.values())
+
+
+def _count_nonzero(weight: NDArray, core: tuple[int, ...]) -> NDArray:
+    """Count nonzero entries of a weight broadcast to ``(..., *core)``, in time of its own size."""
+    own = weight.shape[-len(core) :]
+    repeats = math.prod(n for n, m in zip(core, own, strict=True) if m == 1)
+    return np.count_nonzero(weight, axis=tuple(range(-len(core), 0))) * repeats
+
+
+def _check_determined(inputs: OdeInputs) -> None:
+    """Refuse a series with fewer rows than smoothness leaves unknowns free.
+
+    The Taylor rows of one step have rank V R: backward is exp(-s N), N nilpotent, the inverse of
+    forward. A step of weight 0 thus frees V R more, unless a central row reaches across it.
+    """
+    n_steps, n_equations, n_dims, n_orders, n_initial, n_initial_orders = inputs.shape[1:]
+    rows = _count_nonzero(inputs.weight_equation, (n_steps, n_equations))
+    rows = rows + _count_nonzero(inputs.weight_initial, (n_initial, n_dims, n_initial_orders))
+    n_cuts = n_steps - 1 - _count_nonzero(inputs.weight_smooth, (n_steps - 1,))
+    free = n_dims * n_orders * (1 + n_cuts * (not inputs.central))
+    short = np.asarray(rows < free)
+    if short.any():
+        index = _first(short)
+        n_rows, n_free = (np.broadcast_to(count, short.shape)[index] for count in (rows, free))
+        series = f" in series {index}" if index else ""
+        name = "V*R" if n_free == n_dims * n_orders else "V*R for each piece"
+        raise np.linalg.LinAlgError(
+            f"system leaves some unknown undetermined{series}: {n_rows} equation and initial rows "
+            f"with nonzero weight, at least {name} = {n_free} are wanted; add equations or "
+            f"initial values"
+        )
