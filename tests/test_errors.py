@@ -76,7 +76,7 @@ VALUE_ERRORS = {
     "coefficients has shape (5, 1, 2, 3), ~ (..., 7|1, 1, 2, 3) ~ n_steps = 7 was given": {
         "n_steps": 7
     },
-    "initial has shape (1, 3, 2), (..., n_initial_steps|1, n_dims, n_initial_orders) = (..., 1, 2": {
+    "initial has shape (1, 3, 2), (..., n_initial_steps|1, n_dims, n_initial_orders) = (..., 1, ": {
         "initial": np.ones((1, 3, 2))
     },
     "n_initial_orders = 4: at most n_orders = 3 is wanted": {"initial": np.ones((1, 2, 4))},
@@ -292,6 +292,27 @@ def test_initial_values_for_a_factor_without_initial_rows_are_refused():
     inputs = check_left_side(**(left_side() | changes))
     with refused(ValueError, "initial is given, but the factor has n_initial_steps = 0: ~ None"):
         check_right_side(inputs, np.ones((5, 2)), np.ones((1, 2, 2)))
+
+
+def test_no_initial_orders_means_no_initial_rows():
+    changes = {"coefficients": np.ones((5, 2, 2, 3)), "n_initial_orders": 0}
+    inputs = check_left_side(**(left_side() | changes))
+    assert check_right_side(inputs, np.ones((5, 2)), None).initial is None
+
+
+@pytest.mark.parametrize(("left", "right"), [("f4", "f4"), ("f4", "f8"), ("f8", "f4")])
+def test_dtype_of_a_factor_and_its_right_side(left, right):
+    arguments = left_side()
+    for name in ("coefficients", "steps"):
+        arguments[name] = arguments[name].astype(left)
+    both = {name: good()[name].astype(right) for name in ("rhs", "initial")}
+    inputs = check_right_side(check_left_side(**arguments), **both)
+    assert inputs.dtype == np.result_type(left, right)
+
+
+def test_flags_of_numpy_become_those_of_python():
+    assert check_ode(**(good() | {"central": np.True_})).central is True
+    assert type(check_ode(**(good() | {"n_steps": np.array(5)})).shape.n_steps) is int
 
 
 BAD_COTANGENTS = [
