@@ -28,15 +28,15 @@ only where A has entries. Each entry is a product of a weight w and a function o
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._kernels import cpu
+from ._group import Group
+from ._kernels.threads import in_parallel
 from ._validation import OdeInputs, check_cotangent, check_ode
-from .factorize import Factor
+from .factorize import Factor, Solved
 from .taylor import Array, flatten_right_side
 
 
@@ -62,7 +62,7 @@ class OdeGradients(NamedTuple):
 
 Pullback = Callable[[ArrayLike], OdeGradients]
 
-_CORE_AXES = OdeGradients(4, 2, 3, 1, 2, 3, 1)  # type: ignore[arg-type]
+_CORE_AXES = (4, 2, 3, 1, 2, 3, 1)  # axes of each input that are not the batch's
 
 
 def ode_solve_vjp(
@@ -147,24 +147,19 @@ def ode_solve_vjp(
         central=central,
         factorization=factorization,
     )
-    given = OdeGradients(
-        *(
-            np.shape(x) if x is not None else None  # type: ignore[arg-type]
-            for x in (
-                coefficients, rhs, initial, steps,
-                weight_equation, weight_initial, weight_smooth,
-            )
-        )
+    arguments = (
+        coefficients, rhs, initial, steps, weight_equation, weight_initial, weight_smooth,
     )  # fmt: skip
+    shapes = [() if argument is None else np.shape(argument) for argument in arguments]
     factor = Factor(inputs)
     right_side = flatten_right_side(inputs)
-    solution = factor.solve_scaled(*right_side)
+    solution = factor.solve_rows(*right_side)
 
     def pullback(y_bar: ArrayLike) -> OdeGradients:
         """Gradients of a scalar with respect to all inputs, given that with respect to y."""
         cotangent = check_cotangent(y_bar, inputs.shape).reshape(solution.shape)
-        adjoint = factor.solve_adjoint_scaled(cotangent)
-        return _gradients(factor, right_side, solution, adjoint, inputs, given)
+        adjoint = factor.solve_adjoint(cotangent)
+        return _gradients(factor, right_side, solution, adjoint, inputs, shapes)
 
     return factor.to_output(solution), pullback
 
@@ -173,9 +168,9 @@ def _gradients(
     factor: Factor,
     right_side: tuple[Array, Array],
     solution: Array,
-    adjoint: Array,
+    adjoint: Solved,
     inputs: OdeInputs,
-    given: OdeGradients,
+    shapes: list[tuple[int, ...]],
 ) -> OdeGradients:
     """Run the gradient kernel and give each gradient its input's shape and dtype."""
     rows = factor.rows
@@ -183,19 +178,29 @@ def _gradients(
         rows.coefficients, *right_side, rows.steps,
         rows.weight_equation, rows.weight_initial, rows.weight_smooth,
     )  # fmt: skip
-    bars = [np.zeros(array.shape) for array in flat]
-    y, a = factor.unscale(solution), factor.unscale(adjoint)
-    cpu.row_gradients(rows, *right_side, y, a, *bars)
-    leads = (
+    total = tuple(np.zeros(array.shape) for array in flat)
+
+    def add_group(part: tuple[Group, Array]) -> tuple[Array, ...]:
+        # Groups share no series, so they may share the arrays where every series has its own.
+        own = [len(whole) == rows.n_series for whole in total]
+        bars = tuple(x if mine else np.zeros_like(x) for x, mine in zip(total, own, strict=True))
+        part[0].add_gradients(right_side, solution, part[1], bars)
+        return bars
+
+    for bars in in_parallel(add_group, adjoint):
+        for whole, bar in zip(total, bars, strict=True):
+            if bar is not whole:
+                whole += bar
+    sources = (
         inputs.coefficients, inputs.rhs, inputs.initial, inputs.steps,
         inputs.weight_equation, inputs.weight_initial, inputs.weight_smooth,
     )  # fmt: skip
-    return OdeGradients(
-        *(
-            None if source is None else _collect(bar, source, inputs, core).reshape(shape)
-            for bar, source, core, shape in zip(bars, leads, _CORE_AXES, given, strict=True)
-        )
-    )
+    collected = [
+        np.zeros(0) if source is None else _collect(bar, source, inputs, n_core).reshape(shape)
+        for bar, source, n_core, shape in zip(total, sources, _CORE_AXES, shapes, strict=True)
+    ]
+    gradients = OdeGradients(*collected)
+    return gradients if inputs.initial is not None else gradients._replace(initial=None)
 
 
 def _collect(bar: Array, source: NDArray, inputs: OdeInputs, n_core: int) -> NDArray:
@@ -207,5 +212,4 @@ def _collect(bar: Array, source: NDArray, inputs: OdeInputs, n_core: int) -> NDA
         padded = (1,) * (len(batch) - len(lead)) + lead
         axes = tuple(i for i, (n, m) in enumerate(zip(padded, batch, strict=True)) if n < m)
         bar = bar.sum(axis=axes, keepdims=True)
-    assert bar.size == prod(source.shape)
     return bar.astype(inputs.dtype, copy=False)

@@ -110,7 +110,7 @@ default=1.0
         factorization=factorization,
     )
     factor = Factor(inputs)
-    return factor.to_output(factor.solve_scaled(*flatten_right_side(inputs)))
+    return factor.to_output(factor.solve_rows(*flatten_right_side(inputs)))
 
 
 def ode_factorize(

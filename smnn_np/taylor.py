@@ -13,9 +13,9 @@ central   ``h^(R-3) (y[t, v, R-2] - y[t+2, v, R-2]) + h^(R-2) y[t+1, v, R-1] = 0
 
 each multiplied by its weight, with ``h = s_t + s_{t+1}``; central rows replace the forward and
 backward rows of order R - 1. The kernels work on *scaled* unknowns
-``z[t, v, r] = k_t^r y[t, v, r]``, where the scale ``k_t`` of a node is the step that follows it (the last node takes the step before
-it). Forward and backward rows then have constant coefficients at node t, and at node t + 1 the
-constants times ``(s_t / k_{t+1})^o``: two small tables, `near` and `far`, describe every link.
+``z[t, v, r] = k_t^r y[t, v, r]``, where the scale ``k_t`` of a node is the step that follows it
+(the last node takes the step before it). Forward and backward rows then have the constant
+coefficients ``1 / k!`` at node t, and the same times ``(s_t / k_{t+1})^o`` at node t + 1.
 Without this scaling the columns differ by powers of the step and small steps lose all digits.
 """
 
@@ -31,6 +31,11 @@ from ._validation import OdeInputs
 
 Array = NDArray[np.float64]
 
+LANES = 8  # series side by side: two AVX2 registers or one of AVX-512, measured best
+WIDTH = 4  # columns at once for a single series of many unknowns
+UNROLLED_ORDERS = 6  # a scalar ODE of at most so many orders gets kernels of its own ...
+UNROLLED_SIZE = 5_000  # ... if there are so many nodes that it pays to compile them
+
 
 class TaylorRows(NamedTuple):
     """Left side of a batch of Taylor systems, as the kernels take it.
@@ -45,13 +50,17 @@ class TaylorRows(NamedTuple):
     weight_equation: Array  # (B, T, Q)
     weight_initial: Array  # (B, S, V, P)
     weight_smooth: Array  # (B, T - 1)
-    near: Array  # (L, R) entries of the L link rows of one dimension at node t
-    far: Array  # (L, R) the same at node t + 1
+    factorials: Array  # (2, R) 1 / k! and (-1)^k / k!
+    link_products: Array  # (3, R, R) normal products of a unit link, see `link_products`
     n_series: int
     n_nodes: int
     n_initial_steps: int
     n_initial_orders: int
-    central: bool
+    nodes: tuple[int, ...]  # its length: nodes that a row may touch, 3 with central rows, else 2
+    uniform: bool  # all links of a series are alike
+    lanes: tuple[int, ...]  # its length W: series side by side in one SIMD register
+    width: tuple[int, ...]  # its length: numbers that a row operation takes at once
+    orders: tuple[int, ...]  # its length R where V = Q = 1 and R is small, so compiled in; else ()
 
     @property
     def n_unknowns(self) -> int:
@@ -59,13 +68,15 @@ class TaylorRows(NamedTuple):
         return self.coefficients.shape[3] * self.coefficients.shape[4]
 
     @property
-    def bandwidth(self) -> int:
-        """How many following nodes a row may touch: 1, or 2 with central rows."""
-        return 2 if self.central else 1
+    def triangle_size(self) -> int:
+        """Numbers of R per node of a block."""
+        n_columns = self.n_unknowns * len(self.nodes)
+        padding = len(self.width) // len(self.lanes) - 1
+        return self.n_unknowns * (n_columns + padding) * len(self.lanes)
 
 
-def link_tables(n_orders: int, central: bool) -> tuple[Array, Array]:
-    """Coefficients of the forward, then the backward rows of one dimension, unknowns scaled.
+def link_products(n_orders: int, central: bool) -> Array:
+    """Normal products of the forward and backward rows of one dimension, in scaled unknowns.
 
     Parameters
     ----------
@@ -76,19 +87,19 @@ def link_tables(n_orders: int, central: bool) -> tuple[Array, Array]:
 
     Returns
     -------
-    near, far : ndarray of shape (n_links, n_orders)
-        Entries at node t and at node t + 1.
+    ndarray of shape (3, R, R)
+        Products of the entries at node t with themselves, of those at t with those at t + 1, and
+        of those at t + 1 with themselves, for unit weight and equal steps.
     """
-    kept = n_orders - 1 if central else n_orders
-    near = np.zeros((2, kept, n_orders))
-    far = np.zeros((2, kept, n_orders))
-    for r in range(kept):
+    near = np.zeros((2, n_orders, n_orders))
+    far = np.zeros((2, n_orders, n_orders))
+    for r in range(n_orders - 1 if central else n_orders):
         for o in range(r, n_orders):
             near[0, r, o] = 1.0 / factorial(o - r)
-            far[1, r, o] = (-1.0) ** o / factorial(o - r)
-        far[0, r, r] = -1.0
-        near[1, r, r] = -((-1.0) ** r)
-    return near.reshape(2 * kept, n_orders), far.reshape(2 * kept, n_orders)
+            far[1, r, o] = (-1.0) ** (o - r) / factorial(o - r)
+        far[0, r, r] = near[1, r, r] = -1.0
+    pairs = ((near, near), (near, far), (far, far))
+    return np.stack([np.einsum("kri,krj->ij", *pair) for pair in pairs])
 
 
 def flatten_batch(array: Array, batch: tuple[int, ...], n_core: int) -> Array:
@@ -114,19 +125,34 @@ def flatten_right_side(inputs: OdeInputs) -> tuple[Array, Array]:
 
 def taylor_rows(inputs: OdeInputs) -> TaylorRows:
     """Lay validated inputs out for the kernels, sharing memory where it can."""
-    shape = inputs.shape
-    near, far = link_tables(shape.n_orders, inputs.central)
+    shape, central = inputs.shape, inputs.central
+    n_series, n_orders = prod(shape.batch), shape.n_orders
+    steps = flatten_batch(inputs.steps, shape.batch, 1)
+    weight_smooth = flatten_batch(inputs.weight_smooth, shape.batch, 1)
+    signs = np.array([[1.0], [-1.0]]) ** np.arange(n_orders)
+    scalar = shape.n_equations == shape.n_dims == 1 and n_orders <= UNROLLED_ORDERS
+    unrolled = scalar and not central and n_series * shape.n_steps >= UNROLLED_SIZE
+    n_lanes = LANES if n_series >= LANES else 1
     return TaylorRows(
         flatten_batch(inputs.coefficients, shape.batch, 4),
-        flatten_batch(inputs.steps, shape.batch, 1),
+        steps,
         flatten_batch(inputs.weight_equation, shape.batch, 2),
         flatten_batch(inputs.weight_initial, shape.batch, 3),
-        flatten_batch(inputs.weight_smooth, shape.batch, 1),
-        near,
-        far,
-        prod(shape.batch),
+        weight_smooth,
+        signs / [factorial(k) for k in range(n_orders)],
+        link_products(n_orders, central),
+        n_series,
         shape.n_steps,
         shape.n_initial_steps,
         shape.n_initial_orders,
-        inputs.central,
+        (0,) * (3 if central else 2),
+        _is_constant(steps) and _is_constant(weight_smooth),
+        (0,) * n_lanes,
+        (0,) * (WIDTH if n_lanes == 1 and shape.n_dims * n_orders > WIDTH else n_lanes),
+        (0,) * (n_orders if unrolled else 0),
     )
+
+
+def _is_constant(values: Array) -> bool:
+    """Whether every series has the same value at all times."""
+    return bool((values == values[:, :1]).all())

@@ -5,104 +5,183 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from .lanes import column_inverse_root, row_add, row_multiply, row_set, row_sub
 from .rows import (
+    INLINE,
+    OPTIONS,
     fill_central,
     fill_equations,
-    fill_links,
-    has_uniform_links,
+    fill_link,
+    fill_node,
     initial_weight,
+    n_dims,
+    n_equations,
+    n_orders,
+    n_padding,
     node_scale,
+    series_of,
+    splat_table,
 )
 
 EPSILON = 2.0**-52
 
 
-@njit(cache=True, nogil=True)
-def _add_normal_products(rows, b, t, equations, near, far, central, front):
-    """Add the normal products of all rows that start at node t to the upper half of the front."""
-    n_orders = near.shape[1]
-    m = equations.shape[1]
-    for q in range(equations.shape[0]):
+@njit(**INLINE)
+def _weigh_products(rows, t, templates, ratio, weight, square, scratch, products):
+    """Normal products (3, R, R) of the links of one dimension: near-near, near-far, far-far."""
+    if t > 0 and rows.uniform:
+        return
+    lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
+    row_multiply(square, 0, weight, 0, weight, 0, 1, lanes)
+    block = orders * orders * n_lanes
+    for o in range(orders):
+        at = o * orders * n_lanes
+        row_set(products, at, square, 0, templates, at, orders, lanes, lanes)
+        row_multiply(scratch, 0, templates, block + at, ratio, 0, orders, lanes)
+        row_set(products, block + at, square, 0, scratch, 0, orders, lanes, lanes)
+        row_multiply(scratch, 0, templates, 2 * block + at, ratio, 0, orders, lanes)
+        row_set(scratch, 0, ratio, o * n_lanes, scratch, 0, orders, lanes, lanes)
+        row_set(products, 2 * block + at, square, 0, scratch, 0, orders, lanes, lanes)
+
+
+@njit(**INLINE)
+def _add_links(rows, products, ones, stride, front):
+    """Add the normal products of all links that start at the first node of the front."""
+    lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
+    m, block = n_dims(rows) * orders, orders * orders * n_lanes
+    for v in range(n_dims(rows)):
+        near, far = v * orders, m + v * orders
+        for o in range(orders):
+            at = o * orders * n_lanes
+            here, n = at + o * n_lanes, orders - o
+            row, row_far = (near + o) * stride, (far + o) * stride
+            place = row + (near + o) * n_lanes
+            row_add(front, place, ones, 0, products, here, n, lanes, lanes)
+            place = row + far * n_lanes
+            row_add(front, place, ones, 0, products, block + at, orders, lanes, lanes)
+            place = row_far + (far + o) * n_lanes
+            row_add(front, place, ones, 0, products, 2 * block + here, n, lanes, lanes)
+
+
+@njit(**INLINE)
+def _add_equations(rows, equations, stride, front):
+    """Add the normal products of the equation rows of a node."""
+    lanes, n_lanes = rows.lanes, len(rows.lanes)
+    m = n_dims(rows) * n_orders(rows)
+    for q in range(n_equations(rows)):
+        row = q * (m + n_padding(rows)) * n_lanes
         for i in range(m):
-            for j in range(i, m):
-                front[i, j] += equations[q, i] * equations[q, j]
-    for v in range(m // n_orders):
-        at = v * n_orders
-        if t < rows.n_initial_steps:
+            at = row + i * n_lanes
+            place = i * stride + i * n_lanes
+            row_add(front, place, equations, at, equations, at, m - i, lanes, rows.width)
+
+
+@njit(**INLINE)
+def _add_initial(rows, listed, block, t, stride, front):
+    """Add the squares of the initial rows of a node."""
+    n_lanes, orders = len(rows.lanes), n_orders(rows)
+    for lane in range(n_lanes):
+        b = series_of(listed, block, lane, n_lanes)
+        for v in range(n_dims(rows)):
             for r in range(rows.n_initial_orders):
                 entry = initial_weight(rows, b, t, v, r) / node_scale(rows, b, t) ** r
-                front[at + r, at + r] += entry * entry
-        if t + 1 < rows.n_nodes:
-            for k in range(near.shape[0]):
-                for i in range(n_orders):
-                    for j in range(n_orders):
-                        front[at + i, m + at + j] += near[k, i] * far[k, j]
-                    for j in range(i, n_orders):
-                        front[at + i, at + j] += near[k, i] * near[k, j]
-                        front[m + at + i, m + at + j] += far[k, i] * far[k, j]
-        if rows.central and t + 2 < rows.n_nodes:
-            weight, _ = fill_central(rows, b, t, central)
+                i = v * orders + r
+                front[i * stride + i * n_lanes + lane] += entry * entry
+
+
+@njit(**INLINE)
+def _add_central(rows, listed, block, t, central, stride, front):
+    """Add the normal products of the central rows around node t + 1."""
+    n_lanes, orders, m = len(rows.lanes), n_orders(rows), n_dims(rows) * n_orders(rows)
+    for lane in range(n_lanes):
+        b = series_of(listed, block, lane, n_lanes)
+        weight, _ = fill_central(rows, b, t, central)
+        for v in range(n_dims(rows)):
             for i in range(3):
-                row = i * m + at + n_orders - (1 if i == 1 else 2)
+                row = i * m + v * orders + orders - (1 if i == 1 else 2)
                 for j in range(i, 3):
-                    column = j * m + at + n_orders - (1 if j == 1 else 2)
-                    front[row, column] += weight * weight * central[i] * central[j]
+                    column = j * m + v * orders + orders - (1 if j == 1 else 2)
+                    product = weight * weight * central[i] * central[j]
+                    front[row * stride + column * n_lanes + lane] += product
 
 
-@njit(cache=True, nogil=True)
-def _eliminate_cholesky(front, m):
-    """Right-looking Cholesky of the first m unknowns of the front; False at a bad pivot."""
-    n = front.shape[0]
-    diagonal = np.empty(m)
-    for i in range(m):
-        diagonal[i] = front[i, i]
+@njit(**INLINE)
+def _eliminate(rows, front, n, stride, diagonal, inverse, ones, triangle, at, good):
+    """Write the m finished rows to the triangle, diagonal inverted, and update the front."""
+    lanes, n_lanes = rows.lanes, len(rows.lanes)
+    m = n_dims(rows) * n_orders(rows)
     for k in range(m):
-        pivot = front[k, k]
-        if not (pivot > m * EPSILON * diagonal[k] and pivot < np.inf):
-            return False
-        root = np.sqrt(pivot)
-        front[k, k] = root
-        for j in range(k + 1, n):
-            front[k, j] /= root
+        for lane in range(n_lanes):
+            diagonal[k * n_lanes + lane] = front[k * stride + k * n_lanes + lane]
+    for k in range(m):
+        corner = k * stride + k * n_lanes
+        for lane in range(n_lanes):
+            tiny = m * EPSILON * diagonal[k * n_lanes + lane]
+            pivot = front[corner + lane]
+            good[lane] &= (pivot > tiny) & (pivot < np.inf)
+        column_inverse_root(inverse, 0, front, corner, lanes)
+        row = at + k * stride
+        row_set(triangle, row + k * n_lanes, inverse, 0, front, corner, n - k, lanes, rows.width)
         for i in range(k + 1, n):
-            factor = front[k, i]
-            if factor != 0.0:
-                for j in range(i, n):
-                    front[i, j] -= factor * front[k, j]
-    return True
+            factor = row + i * n_lanes
+            place = i * stride + i * n_lanes
+            row_sub(front, place, triangle, factor, triangle, factor, n - i, lanes, rows.width)
+        row_set(triangle, row + k * n_lanes, inverse, 0, ones, 0, 1, lanes, lanes)
 
 
-@njit(cache=True, nogil=True)
-def _shift_front(front, m):
-    """Drop the first m rows and columns of the front and make room for a new node."""
-    n = front.shape[0]
+@njit(**INLINE)
+def _shift(rows, n, stride, ones, zeros, front):
+    """Move the front on by one node: drop its first m unknowns, make room for as many."""
+    lanes, n_lanes = rows.lanes, len(rows.lanes)
+    m = n_dims(rows) * n_orders(rows)
     for i in range(n):
-        for j in range(i, n):
-            inside = i + m < n and j + m < n
-            front[i, j] = front[i + m, j + m] if inside else 0.0
+        kept = max(n - m - i, 0)
+        if kept > 0:
+            source = (i + m) * stride + (i + m) * n_lanes
+            row_set(front, i * stride + i * n_lanes, ones, 0, front, source, kept, lanes, lanes)
+        first = i + kept
+        place = i * stride + first * n_lanes
+        row_set(front, place, zeros, 0, zeros, 0, n - first, lanes, lanes)
 
 
-@njit(cache=True, nogil=True)
-def factor_cholesky(rows, active, triangle, status):
-    """R by Cholesky of the normal matrix; status (B,) is -1 or the node of a bad pivot."""
-    n_nodes, m, n = triangle.shape[1:]
-    front, central = np.zeros((n, n)), np.zeros(3)
-    equations = np.zeros((rows.coefficients.shape[2], m))
-    near, far = np.zeros(rows.near.shape), np.zeros(rows.far.shape)
-    for b in range(triangle.shape[0]):
-        if not active[b]:
-            continue
-        status[b] = -1
+@njit(**OPTIONS)
+def factor_cholesky(rows, listed, first, last, triangle, status):
+    """Factorize blocks first .. last - 1; status (n,) is -1 or the node of a bad pivot."""
+    lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
+    m = n_dims(rows) * orders
+    n = len(rows.nodes) * m
+    stride = (n + n_padding(rows)) * n_lanes
+    front, zeros, ones = np.zeros(n * stride), np.zeros(stride), np.ones(n_lanes)
+    shrink, ratio = np.zeros(orders * n_lanes), np.zeros(orders * n_lanes)
+    weight, square, inverse = np.zeros(n_lanes), np.zeros(n_lanes), np.zeros(n_lanes)
+    templates, products = np.zeros(3 * orders**2 * n_lanes), np.zeros(3 * orders**2 * n_lanes)
+    scratch, central = np.zeros(orders * n_lanes), np.zeros(3)
+    weights = np.zeros(n_equations(rows) * n_lanes)
+    equations = np.zeros(n_equations(rows) * (m + n_padding(rows)) * n_lanes)
+    diagonal, failed = np.zeros(m * n_lanes), np.zeros(n_lanes, np.int64)
+    good = np.ones(n_lanes, np.bool_)
+    splat_table(rows.link_products.ravel(), lanes, templates)
+    for block in range(first, last):
         front[:] = 0.0
-        for t in range(n_nodes):
-            if t + 1 < n_nodes and (t == 0 or not has_uniform_links(rows)):
-                fill_links(rows, b, t, near, far)
-            fill_equations(rows, b, t, equations)
-            _add_normal_products(rows, b, t, equations, near, far, central, front)
-            if not _eliminate_cholesky(front, m):
-                status[b] = t
-                break
-            for i in range(m):
-                for j in range(n):
-                    triangle[b, t, i, j] = front[i, j] if j >= i else 0.0
-            _shift_front(front, m)
+        failed[:] = -1
+        good[:] = True
+        for t in range(rows.n_nodes):
+            fill_node(rows, listed, block, t, shrink)
+            fill_equations(rows, listed, block, t, shrink, weights, equations)
+            _add_equations(rows, equations, stride, front)
+            if t < rows.n_initial_steps:
+                _add_initial(rows, listed, block, t, stride, front)
+            if t + 1 < rows.n_nodes:
+                fill_link(rows, listed, block, t, ratio, weight)
+                _weigh_products(rows, t, templates, ratio, weight, square, scratch, products)
+                _add_links(rows, products, ones, stride, front)
+            if len(rows.nodes) == 3 and t + 2 < rows.n_nodes:
+                _add_central(rows, listed, block, t, central, stride, front)
+            at = (block * rows.n_nodes + t) * m * stride
+            _eliminate(rows, front, n, stride, diagonal, inverse, ones, triangle, at, good)
+            for lane in range(n_lanes):
+                if failed[lane] < 0 and not good[lane]:
+                    failed[lane] = t
+            _shift(rows, n, stride, ones, zeros, front)
+        for lane in range(min(n_lanes, listed.size - block * n_lanes)):
+            status[block * n_lanes + lane] = failed[lane]

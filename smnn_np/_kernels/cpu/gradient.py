@@ -2,7 +2,8 @@
 
 With ``r = b - A y`` and ``a = (A^T A)^-1 y_bar`` the gradients in the rows are ``b_bar = A a`` and
 ``A_bar = r a^T - (A a) y^T`` (derived in `smnn_np.adjoint`), needed only where A has entries.
-Each gradient is added to an array of its input's own shape, so that axes of length 1 collect.
+Both y and a come as scaled unknowns of the blocks. Each gradient is added to an array of its
+input's own shape, so that axes of length 1 collect.
 """
 
 from __future__ import annotations
@@ -10,119 +11,212 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .rows import fill_central, initial_weight, link_weight, node_scale
+from .lanes import row_add, row_dot, row_set
+from .rows import (
+    INLINE,
+    OPTIONS,
+    apply_links,
+    counts,
+    fill_central,
+    fill_equations,
+    fill_link,
+    fill_node,
+    initial_weight,
+    n_dims,
+    n_equations,
+    n_link_orders,
+    n_orders,
+    n_padding,
+    node_scale,
+    scale_next,
+    series_of,
+    splat_table,
+)
+from .solve import fill_rest
 
 
-@njit(cache=True, nogil=True)
-def _add_equation_gradient(rows, rhs, b, t, y, a, c_bar, d_bar, w_bar):
-    """Equation rows of node t: residual ``rho = d - c.y``, weighted by w."""
-    c, w = rows.coefficients, rows.weight_equation
-    bc, tc = min(b, c.shape[0] - 1), min(t, c.shape[1] - 1)
-    bd, td = min(b, rhs.shape[0] - 1), min(t, rhs.shape[1] - 1)
-    bw, tw = min(b, w.shape[0] - 1), min(t, w.shape[1] - 1)
-    n_orders = c.shape[4]
-    for q in range(c.shape[2]):
-        qw = min(q, w.shape[2] - 1)
-        weight = w[bw, tw, qw]
-        rho, c_a = rhs[bd, td, q], 0.0
-        for v in range(c.shape[3]):
-            for r in range(n_orders):
-                rho -= c[bc, tc, q, v, r] * y[v * n_orders + r]
-                c_a += c[bc, tc, q, v, r] * a[v * n_orders + r]
-        square = weight * weight
-        for v in range(c.shape[3]):
-            for r in range(n_orders):
-                at = v * n_orders + r
-                c_bar[bc, tc, q, v, r] += square * (rho * a[at] - c_a * y[at])
-        d_bar[bd, td, q] += square * c_a
-        w_bar[bw, tw, qw] += 2.0 * weight * rho * c_a
+@njit(**INLINE)
+def _collect_equation(rows, listed, valid, block, t, q, shrink, weights, rest, c_a, slope, bars):
+    """Scatter the gradients of one equation row to the inputs' own shapes."""
+    c_bar, d_bar, w_bar = bars
+    n_lanes, orders = len(rows.lanes), n_orders(rows)
+    tc, td = min(t, c_bar.shape[1] - 1), min(t, d_bar.shape[1] - 1)
+    tw, qw = min(t, w_bar.shape[1] - 1), min(q, w_bar.shape[2] - 1)
+    for lane in range(n_lanes):
+        if not counts(valid, block, lane, n_lanes):
+            continue
+        b = series_of(listed, block, lane, n_lanes)
+        bc, weight = min(b, c_bar.shape[0] - 1), weights[q * n_lanes + lane]
+        for v in range(n_dims(rows)):
+            for r in range(orders):
+                value = slope[(v * orders + r) * n_lanes + lane]
+                c_bar[bc, tc, q, v, r] += weight * shrink[r * n_lanes + lane] * value
+        d_bar[min(b, d_bar.shape[0] - 1), td, q] += weight * c_a[lane]
+        if weight > 0.0:
+            residual = rest[q * n_lanes + lane] / weight
+            w_bar[min(b, w_bar.shape[0] - 1), tw, qw] += 2.0 * residual * c_a[lane]
 
 
-@njit(cache=True, nogil=True)
-def _add_initial_gradient(rows, initial, b, t, y, a, u_bar, w_bar):
-    """Initial rows of node t: residual ``u - y``."""
-    bu, tu = min(b, initial.shape[0] - 1), min(t, initial.shape[1] - 1)
-    n_orders = rows.coefficients.shape[4]
-    shape = w_bar.shape
-    for v in range(initial.shape[2]):
-        for r in range(initial.shape[3]):
-            at = v * n_orders + r
-            weight = initial_weight(rows, b, t, v, r)
-            u_bar[bu, tu, v, r] += weight * weight * a[at]
-            bw, tw = min(b, shape[0] - 1), min(t, shape[1] - 1)
-            vw, rw = min(v, shape[2] - 1), min(r, shape[3] - 1)
-            w_bar[bw, tw, vw, rw] += 2.0 * weight * (initial[bu, tu, v, r] - y[at]) * a[at]
-
-
-@njit(cache=True, nogil=True)
-def _add_link_gradient(rows, b, t, y, y_next, a, a_next, s_bar, w_bar):
-    """Forward and backward rows: both factors of ``(row.y)(row.a)`` move with the step.
-
-    An entry of order o at either node carries ``s^o``; its derivative is ``o / s`` times itself.
-    """
-    n_links, n_orders = rows.near.shape
-    step, weight = node_scale(rows, b, t), link_weight(rows, b, t)
-    step_sum, weight_sum = 0.0, 0.0
-    for v in range(rows.coefficients.shape[3]):
-        at = v * n_orders
-        for k in range(n_links):
-            row_y, row_a, slope_y, slope_a = 0.0, 0.0, 0.0, 0.0
-            power = 1.0
-            for o in range(n_orders):
-                near, far = power * rows.near[k, o], power * rows.far[k, o]
-                term_y = near * y[at + o] + far * y_next[at + o]
-                term_a = near * a[at + o] + far * a_next[at + o]
-                row_y += term_y
-                row_a += term_a
-                slope_y += o * term_y
-                slope_a += o * term_a
-                power *= step
-            step_sum += row_y * slope_a + slope_y * row_a
-            weight_sum += row_y * row_a
-    s_bar[min(b, s_bar.shape[0] - 1), min(t, s_bar.shape[1] - 1)] -= (
-        weight * weight * step_sum / step
-    )
-    w_bar[min(b, w_bar.shape[0] - 1), min(t, w_bar.shape[1] - 1)] -= 2.0 * weight * weight_sum
-
-
-@njit(cache=True, nogil=True)
-def _add_central_gradient(rows, b, t, central, y, a, s_bar, w_bar):
-    """Central rows around node t + 1 move with the sum of two steps and the mean of two weights."""
-    n_orders = rows.coefficients.shape[4]
-    weight, span = fill_central(rows, b, t, central)
-    outer = span ** (n_orders - 3.0)
-    inner = span ** (n_orders - 2.0)
-    step_sum, weight_sum = 0.0, 0.0
-    for v in range(rows.coefficients.shape[3]):
-        low, high = v * n_orders + n_orders - 2, v * n_orders + n_orders - 1
-        outer_y, inner_y = outer * (y[t, low] - y[t + 2, low]), inner * y[t + 1, high]
-        outer_a, inner_a = outer * (a[t, low] - a[t + 2, low]), inner * a[t + 1, high]
-        row_y, row_a = outer_y + inner_y, outer_a + inner_a
-        slope_y = (n_orders - 3.0) * outer_y + (n_orders - 2.0) * inner_y
-        slope_a = (n_orders - 3.0) * outer_a + (n_orders - 2.0) * inner_a
-        step_sum += row_y * slope_a + slope_y * row_a
-        weight_sum += row_y * row_a
-    for k in range(2):
-        s_bar[min(b, s_bar.shape[0] - 1), min(t + k, s_bar.shape[1] - 1)] -= (
-            weight * weight * step_sum / span
-        )
-        w_bar[min(b, w_bar.shape[0] - 1), min(t + k, w_bar.shape[1] - 1)] -= weight * weight_sum
-
-
-@njit(cache=True, nogil=True)
-def row_gradients(
-    rows, rhs, initial, y, a, c_bar, d_bar, u_bar, s_bar, w_eq_bar, w_in_bar, w_sm_bar
+@njit(**INLINE)
+def _add_equations(
+    rows, listed, valid, block, t, shrink, weights, equations, rest, y, a, at, work, bars
 ):
-    """Add all seven gradients, given the solution y and the adjoint a, both unscaled (B, T, m)."""
-    central = np.zeros(3)
-    for b in range(y.shape[0]):
-        for t in range(y.shape[1]):
-            _add_equation_gradient(rows, rhs, b, t, y[b, t], a[b, t], c_bar, d_bar, w_eq_bar)
+    """Equation rows of node t; `rest` holds the weighted right-hand side."""
+    lanes, n_lanes, m = rows.lanes, len(rows.lanes), n_dims(rows) * n_orders(rows)
+    minus, c_a, slope = work
+    for q in range(n_equations(rows)):
+        row, here = q * (m + n_padding(rows)) * n_lanes, q * n_lanes
+        row_dot(rest, here, equations, row, y, at, m, lanes, rows.width)
+        for lane in range(n_lanes):
+            minus[lane] = 0.0
+        row_dot(minus, 0, equations, row, a, at, m, lanes, rows.width)
+        for lane in range(n_lanes):
+            c_a[lane] = -minus[lane]
+        row_set(slope, 0, rest, here, a, at, m, lanes, lanes)
+        row_add(slope, 0, minus, 0, y, at, m, lanes, lanes)
+        _collect_equation(rows, listed, valid, block, t, q, shrink, weights, rest, c_a, slope, bars)
+
+
+@njit(**INLINE)
+def _add_initial(rows, listed, valid, block, t, initial, y, a, at, u_bar, w_bar):
+    """Initial rows of node t."""
+    n_lanes, orders, shape = len(rows.lanes), n_orders(rows), w_bar.shape
+    tu, tw = min(t, initial.shape[1] - 1), min(t, shape[1] - 1)
+    for lane in range(n_lanes):
+        if not counts(valid, block, lane, n_lanes):
+            continue
+        b = series_of(listed, block, lane, n_lanes)
+        bu, bw = min(b, initial.shape[0] - 1), min(b, shape[0] - 1)
+        for v in range(n_dims(rows)):
+            for r in range(rows.n_initial_orders):
+                x = at + (v * orders + r) * n_lanes + lane
+                shrink = 1.0 / node_scale(rows, b, t) ** r
+                weight = initial_weight(rows, b, t, v, r)
+                residual, slope = initial[bu, tu, v, r] - shrink * y[x], shrink * a[x]
+                u_bar[bu, tu, v, r] += weight * weight * slope
+                vw, rw = min(v, shape[2] - 1), min(r, shape[3] - 1)
+                w_bar[bw, tw, vw, rw] += 2.0 * weight * residual * slope
+
+
+@njit(**INLINE)
+def _measure_links(rows, ratio, factorials, ones, x, at, x_next, at_next, work, out):
+    """Rows (forward, backward) of one dimension applied to one vector, and their step slopes.
+
+    An entry of order o carries ``s^o`` at either node, so ``s`` times the slope of a row in the
+    step is the row applied to ``o`` times the unknowns.
+    """
+    n_lanes, orders = len(rows.lanes), n_orders(rows)
+    scaled, near, far = work
+    forward, backward, forward_slope, backward_slope = out
+    scale_next(rows, ratio, x_next, at_next, scaled)
+    apply_links(rows, factorials, ones, x, at, scaled, 0, forward, backward)
+    for o in range(orders):
+        for lane in range(n_lanes):
+            k = o * n_lanes + lane
+            near[k], far[k] = o * x[at + k], o * scaled[k]
+    apply_links(rows, factorials, ones, near, 0, far, 0, forward_slope, backward_slope)
+
+
+@njit(**INLINE)
+def _add_links(
+    rows, listed, valid, block, t, ratio, weight, tables, y, a, at, work, of_y, of_a, sums, bars
+):
+    """Forward and backward rows: both factors of ``(row.y)(row.a)`` move with the step."""
+    lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
+    m, kept = n_dims(rows) * orders, n_link_orders(rows)
+    factorials, ones = tables
+    of_step, of_weight = sums
+    s_bar, w_bar = bars
+    for lane in range(n_lanes):
+        of_step[lane] = of_weight[lane] = 0.0
+    for v in range(n_dims(rows)):
+        near, far = at + v * orders * n_lanes, at + (m + v * orders) * n_lanes
+        _measure_links(rows, ratio, factorials, ones, y, near, y, far, work, of_y)
+        _measure_links(rows, ratio, factorials, ones, a, near, a, far, work, of_a)
+        for side in range(2):
+            row_dot(of_weight, 0, of_y[side], 0, of_a[side], 0, kept, lanes, lanes)
+            row_dot(of_step, 0, of_y[side], 0, of_a[side + 2], 0, kept, lanes, lanes)
+            row_dot(of_step, 0, of_y[side + 2], 0, of_a[side], 0, kept, lanes, lanes)
+    ts, tw = min(t, s_bar.shape[1] - 1), min(t, w_bar.shape[1] - 1)
+    for lane in range(n_lanes):
+        if not counts(valid, block, lane, n_lanes):
+            continue
+        b, w = series_of(listed, block, lane, n_lanes), weight[lane]
+        step = node_scale(rows, b, t)
+        s_bar[min(b, s_bar.shape[0] - 1), ts] += w * w * of_step[lane] / step
+        w_bar[min(b, w_bar.shape[0] - 1), tw] += 2.0 * w * of_weight[lane]
+
+
+@njit(**INLINE)
+def _add_central(rows, listed, valid, block, t, central, y, a, at, bars):
+    """Central rows around node t + 1 move with the sum of two steps and the mean of two weights."""
+    s_bar, w_bar = bars
+    n_lanes, orders, m = len(rows.lanes), n_orders(rows), n_dims(rows) * n_orders(rows)
+    for lane in range(n_lanes):
+        if not counts(valid, block, lane, n_lanes):
+            continue
+        b = series_of(listed, block, lane, n_lanes)
+        weight, span = fill_central(rows, b, t, central)
+        of_step, of_weight = 0.0, 0.0
+        for v in range(n_dims(rows)):
+            low = at + (v * orders + orders - 2) * n_lanes + lane
+            middle, high = low + (m + 1) * n_lanes, low + 2 * m * n_lanes
+            outer_y, inner_y = central[0] * y[low] + central[2] * y[high], central[1] * y[middle]
+            outer_a, inner_a = central[0] * a[low] + central[2] * a[high], central[1] * a[middle]
+            slope_y = (orders - 3.0) * outer_y + (orders - 2.0) * inner_y
+            slope_a = (orders - 3.0) * outer_a + (orders - 2.0) * inner_a
+            row_y, row_a = outer_y + inner_y, outer_a + inner_a
+            of_step += row_y * slope_a + slope_y * row_a
+            of_weight += row_y * row_a
+        for k in range(2):
+            bs, ts = min(b, s_bar.shape[0] - 1), min(t + k, s_bar.shape[1] - 1)
+            bw, tw = min(b, w_bar.shape[0] - 1), min(t + k, w_bar.shape[1] - 1)
+            s_bar[bs, ts] -= weight * weight * of_step / span
+            w_bar[bw, tw] -= weight * of_weight
+
+
+@njit(**OPTIONS)
+def row_gradients(rows, listed, valid, first, last, rhs, initial, z_stride, y, a, bars):
+    """Add the gradients of blocks first .. last - 1 to the seven arrays of `bars`."""
+    lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
+    m, columns = n_dims(rows) * orders, orders * n_lanes
+    ones, central, shrink, ratio = (
+        np.ones(n_lanes),
+        np.zeros(3),
+        np.zeros(columns),
+        np.zeros(columns),
+    )
+    weight, weights = np.zeros(n_lanes), np.zeros(n_equations(rows) * n_lanes)
+    rest = np.zeros(n_equations(rows) * n_lanes)
+    equations = np.zeros(n_equations(rows) * (m + n_padding(rows)) * n_lanes)
+    row_work = (np.zeros(n_lanes), np.zeros(n_lanes), np.zeros(m * n_lanes))
+    work = (np.zeros(columns), np.zeros(columns), np.zeros(columns))
+    of_y = (np.zeros(columns), np.zeros(columns), np.zeros(columns), np.zeros(columns))
+    of_a = (np.zeros(columns), np.zeros(columns), np.zeros(columns), np.zeros(columns))
+    sums = (np.zeros(n_lanes), np.zeros(n_lanes))
+    factorials = np.zeros(2 * columns)
+    splat_table(rows.factorials.ravel(), lanes, factorials)
+    tables = (factorials, ones)
+    c_bar, d_bar, u_bar, s_bar, w_equation_bar, w_initial_bar, w_smooth_bar = bars
+    for block in range(first, last):
+        for t in range(rows.n_nodes):
+            at = block * z_stride + t * m * n_lanes
+            fill_node(rows, listed, block, t, shrink)
+            fill_equations(rows, listed, block, t, shrink, weights, equations)
+            fill_rest(rows, listed, block, t, rhs, weights, rest)
+            _add_equations(
+                rows, listed, valid, block, t, shrink, weights, equations, rest, y, a, at, row_work,
+                (c_bar, d_bar, w_equation_bar),
+            )  # fmt: skip
             if t < rows.n_initial_steps:
-                _add_initial_gradient(rows, initial, b, t, y[b, t], a[b, t], u_bar, w_in_bar)
+                _add_initial(rows, listed, valid, block, t, initial, y, a, at, u_bar, w_initial_bar)
             if t + 1 < rows.n_nodes:
-                _add_link_gradient(
-                    rows, b, t, y[b, t], y[b, t + 1], a[b, t], a[b, t + 1], s_bar, w_sm_bar
+                fill_link(rows, listed, block, t, ratio, weight)
+                _add_links(
+                    rows, listed, valid, block, t, ratio, weight, tables, y, a, at, work,
+                    of_y, of_a, sums, (s_bar, w_smooth_bar),
+                )  # fmt: skip
+            if len(rows.nodes) == 3 and t + 2 < rows.n_nodes:
+                _add_central(
+                    rows, listed, valid, block, t, central, y, a, at, (s_bar, w_smooth_bar)
                 )
-            if rows.central and t + 2 < rows.n_nodes:
-                _add_central_gradient(rows, b, t, central, y[b], a[b], s_bar, w_sm_bar)

@@ -1,82 +1,186 @@
-"""Entries of the Taylor rows of one node, weighted, in scaled unknowns.
+"""Entries of the Taylor rows of one node, for the series of one block, in scaled unknowns.
 
-An axis of length 1 serves all its indices: every look-up is at ``min(i, n - 1)``.
+``listed`` holds the series to work on; block k takes W of them, one per lane (the last block
+repeats its last series to fill up). All work arrays are flat, a column is W numbers. Input axes of
+length 1 serve all their indices: every look-up is at ``min(i, n - 1)``.
 """
 
 from __future__ import annotations
 
 from numba import njit
 
+from .lanes import row_add, row_multiply, row_set, row_sub
 
-@njit(cache=True, nogil=True)
+OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
+INLINE = {**OPTIONS, "forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+@njit(**INLINE)
+def n_orders(rows):
+    """R, a constant of the compiled code where ``rows.orders`` says so."""
+    if len(rows.orders) > 0:
+        return len(rows.orders)
+    return rows.coefficients.shape[4]
+
+
+@njit(**INLINE)
+def n_dims(rows):
+    """V, which is 1 where the orders are constant."""
+    if len(rows.orders) > 0:
+        return 1
+    return rows.coefficients.shape[3]
+
+
+@njit(**INLINE)
+def n_equations(rows):
+    """Q, which is 1 where the orders are constant."""
+    if len(rows.orders) > 0:
+        return 1
+    return rows.coefficients.shape[2]
+
+
+@njit(**INLINE)
+def n_padding(rows):
+    """Surplus columns that an operation on a whole row may touch."""
+    return len(rows.width) // len(rows.lanes) - 1
+
+
+@njit(**INLINE)
+def n_link_orders(rows):
+    """Orders with forward and backward rows: all, but the last with central rows."""
+    return n_orders(rows) - 1 if len(rows.nodes) == 3 else n_orders(rows)
+
+
+@njit(**INLINE)
+def series_of(listed, block, lane, n_lanes):
+    """Return the series in a lane."""
+    return listed[min(block * n_lanes + lane, listed.size - 1)]
+
+
+@njit(**INLINE)
+def counts(valid, block, lane, n_lanes):
+    """Whether a lane holds a series of its own whose results are wanted."""
+    place = block * n_lanes + lane
+    return place < valid.size and valid[place]
+
+
+@njit(**INLINE)
 def node_scale(rows, b, t):
     """Scale of node t: the step after it, for the last node the step before it."""
     steps = rows.steps
     return steps[min(b, steps.shape[0] - 1), min(t, steps.shape[1] - 1)]
 
 
-@njit(cache=True, nogil=True)
+@njit(**INLINE)
 def link_weight(rows, b, t):
     """Weight of the link rows from node t to node t + 1."""
     weight = rows.weight_smooth
     return weight[min(b, weight.shape[0] - 1), min(t, weight.shape[1] - 1)]
 
 
-@njit(cache=True, nogil=True)
-def has_uniform_links(rows):
-    """Whether all links of a series are alike, so that their rows are written once."""
-    return rows.steps.shape[1] == 1 and rows.weight_smooth.shape[1] == 1
-
-
-@njit(cache=True, nogil=True)
-def fill_links(rows, b, t, near, far):
-    """Weighted link rows of one dimension at node t (near) and at node t + 1 (far)."""
-    weight = link_weight(rows, b, t)
-    ratio = node_scale(rows, b, t) / node_scale(rows, b, t + 1)
-    power = weight
-    for o in range(near.shape[1]):
-        for k in range(near.shape[0]):
-            near[k, o] = weight * rows.near[k, o]
-            far[k, o] = power * rows.far[k, o]
-        power *= ratio
-
-
-@njit(cache=True, nogil=True)
-def fill_central(rows, b, t, central):
-    """Unweighted entries of a central row at nodes t, t + 1, t + 2; returns weight and span."""
-    n_orders = rows.coefficients.shape[4]
-    first, second = node_scale(rows, b, t), node_scale(rows, b, t + 1)
-    span = first + second
-    central[0] = span ** (n_orders - 3.0) / first ** (n_orders - 2.0)
-    central[1] = span ** (n_orders - 2.0) / second ** (n_orders - 1.0)
-    central[2] = -(span ** (n_orders - 3.0)) / node_scale(rows, b, t + 2) ** (n_orders - 2.0)
-    return 0.5 * (link_weight(rows, b, t) + link_weight(rows, b, t + 1)), span
-
-
-@njit(cache=True, nogil=True)
-def fill_equations(rows, b, t, equations):
-    """Weighted equation rows of node t, (Q, m)."""
-    c, w = rows.coefficients, rows.weight_equation
-    bc, tc = min(b, c.shape[0] - 1), min(t, c.shape[1] - 1)
-    bw, tw = min(b, w.shape[0] - 1), min(t, w.shape[1] - 1)
-    shrink = 1.0 / node_scale(rows, b, t)
-    n_orders = c.shape[4]
-    for q in range(c.shape[2]):
-        weight = w[bw, tw, min(q, w.shape[2] - 1)]
-        for v in range(c.shape[3]):
-            power = weight
-            for r in range(n_orders):
-                equations[q, v * n_orders + r] = power * c[bc, tc, q, v, r]
-                power *= shrink
-
-
-@njit(cache=True, nogil=True)
+@njit(**INLINE)
 def initial_weight(rows, b, t, v, r):
     """Weight of the row of an initial value."""
     w = rows.weight_initial
-    return w[
-        min(b, w.shape[0] - 1),
-        min(t, w.shape[1] - 1),
-        min(v, w.shape[2] - 1),
-        min(r, w.shape[3] - 1),
-    ]
+    bw, tw = min(b, w.shape[0] - 1), min(t, w.shape[1] - 1)
+    return w[bw, tw, min(v, w.shape[2] - 1), min(r, w.shape[3] - 1)]
+
+
+@njit(**INLINE)
+def splat_table(table, lanes, out):
+    """Copy the entries of a flat table to all lanes."""
+    n_lanes = len(lanes)
+    for k in range(table.size):
+        for lane in range(n_lanes):
+            out[k * n_lanes + lane] = table[k]
+
+
+@njit(**INLINE)
+def fill_node(rows, listed, block, t, shrink):
+    """Powers ``k_t^-r`` (R,): from scaled unknowns to derivatives."""
+    n_lanes = len(rows.lanes)
+    if t > 0 and rows.uniform:
+        return
+    for lane in range(n_lanes):
+        inverse = 1.0 / node_scale(rows, series_of(listed, block, lane, n_lanes), t)
+        power = 1.0
+        for r in range(n_orders(rows)):
+            shrink[r * n_lanes + lane] = power
+            power *= inverse
+
+
+@njit(**INLINE)
+def fill_link(rows, listed, block, t, ratio, weight):
+    """Powers ``(s_t / k_{t+1})^r`` (R,) and weight (1,) of the link from node t."""
+    n_lanes = len(rows.lanes)
+    if t > 0 and rows.uniform:
+        return
+    for lane in range(n_lanes):
+        b = series_of(listed, block, lane, n_lanes)
+        weight[lane] = link_weight(rows, b, t)
+        quotient = node_scale(rows, b, t) / node_scale(rows, b, t + 1)
+        power = 1.0
+        for r in range(n_orders(rows)):
+            ratio[r * n_lanes + lane] = power
+            power *= quotient
+
+
+@njit(**INLINE)
+def fill_equations(rows, listed, block, t, shrink, weights, equations):
+    """Weighted equation rows (Q, m + padding) of node t, and their weights (Q,)."""
+    c, w = rows.coefficients, rows.weight_equation
+    if t > 0 and rows.uniform and c.shape[1] == 1 and w.shape[1] == 1:
+        return
+    n_lanes, orders, dims = len(rows.lanes), n_orders(rows), n_dims(rows)
+    stride = (dims * orders + n_padding(rows)) * n_lanes
+    tc, tw = min(t, c.shape[1] - 1), min(t, w.shape[1] - 1)
+    for lane in range(n_lanes):
+        b = series_of(listed, block, lane, n_lanes)
+        bc, bw = min(b, c.shape[0] - 1), min(b, w.shape[0] - 1)
+        for q in range(n_equations(rows)):
+            weight = w[bw, tw, min(q, w.shape[2] - 1)]
+            weights[q * n_lanes + lane] = weight
+            for v in range(dims):
+                for r in range(orders):
+                    at = q * stride + (v * orders + r) * n_lanes + lane
+                    equations[at] = weight * shrink[r * n_lanes + lane] * c[bc, tc, q, v, r]
+
+
+@njit(**INLINE)
+def apply_links(rows, factorials, ones, x, at, x_next, at_next, forward, backward):
+    """Unweighted forward and backward rows of one dimension applied to two nodes.
+
+    With ``x`` and ``x_next`` (R,) in the scale of the first node,
+    ``forward_r = sum_k x_{r+k} / k! - x_next_r`` and
+    ``backward_r = sum_k (-1)^k x_next_{r+k} / k! - x_r``.
+    ``factorials`` (2, R) holds ``1 / k!`` and ``(-1)^k / k!``.
+    """
+    lanes, n_lanes = rows.lanes, len(rows.lanes)
+    orders, kept = n_orders(rows), n_link_orders(rows)
+    row_set(forward, 0, factorials, 0, x, at, kept, lanes, lanes)
+    row_sub(forward, 0, ones, 0, x_next, at_next, kept, lanes, lanes)
+    row_set(backward, 0, factorials, 0, x_next, at_next, kept, lanes, lanes)
+    row_sub(backward, 0, ones, 0, x, at, kept, lanes, lanes)
+    for k in range(1, orders):
+        shift, n = k * n_lanes, min(kept, orders - k)
+        row_add(forward, 0, factorials, shift, x, at + shift, n, lanes, lanes)
+        sign = (orders + k) * n_lanes
+        row_add(backward, 0, factorials, sign, x_next, at_next + shift, n, lanes, lanes)
+
+
+@njit(**INLINE)
+def scale_next(rows, ratio, z, at, scaled):
+    """Unknowns (R,) of one dimension of node t + 1 in the scale of node t."""
+    row_multiply(scaled, 0, ratio, 0, z, at, n_orders(rows), rows.lanes)
+
+
+@njit(**INLINE)
+def fill_central(rows, b, t, central):
+    """Unweighted entries of a central row at nodes t, t + 1, t + 2; returns weight and span."""
+    orders = float(rows.coefficients.shape[4])
+    first, second = node_scale(rows, b, t), node_scale(rows, b, t + 1)
+    span = first + second
+    central[0] = span ** (orders - 3.0) / first ** (orders - 2.0)
+    central[1] = span ** (orders - 2.0) / second ** (orders - 1.0)
+    central[2] = -(span ** (orders - 3.0)) / node_scale(rows, b, t + 2) ** (orders - 2.0)
+    return 0.5 * (link_weight(rows, b, t) + link_weight(rows, b, t + 1)), span

@@ -1,160 +1,232 @@
-"""Solves with a finished R, residuals of the rows, and the way back to unscaled unknowns."""
+"""Solves with a finished R, residuals of the rows, and the way to and from the user's arrays.
+
+Unknowns of a block: ``z`` (T, m) columns, ``z_stride`` numbers from one block to the next.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
+from .lanes import row_add, row_dot, row_multiply, row_set, row_sub
 from .rows import (
+    INLINE,
+    OPTIONS,
+    apply_links,
+    counts,
     fill_central,
     fill_equations,
-    fill_links,
-    has_uniform_links,
+    fill_link,
+    fill_node,
     initial_weight,
+    n_dims,
+    n_equations,
+    n_link_orders,
+    n_orders,
+    n_padding,
     node_scale,
+    scale_next,
+    series_of,
+    splat_table,
 )
 
 
-@njit(cache=True, nogil=True)
-def solve_normal(triangle, active, x):
-    """Solve ``R^T R z = x`` in place; x (B, T, m)."""
-    n_nodes, m, n = triangle.shape[1:]
-    for b in range(triangle.shape[0]):
-        if not active[b]:
-            continue
-        for t in range(n_nodes):
-            for i in range(m):
-                x[b, t, i] /= triangle[b, t, i, i]
-                value = x[b, t, i]
-                for j in range(i + 1, m):
-                    x[b, t, j] -= triangle[b, t, i, j] * value
-                for k in range(1, min(n // m, n_nodes - t)):
-                    for j in range(m):
-                        x[b, t + k, j] -= triangle[b, t, i, k * m + j] * value
-        for t in range(n_nodes - 1, -1, -1):
-            for i in range(m - 1, -1, -1):
-                value = x[b, t, i]
-                for j in range(i + 1, m):
-                    value -= triangle[b, t, i, j] * x[b, t, j]
-                for k in range(1, min(n // m, n_nodes - t)):
-                    for j in range(m):
-                        value -= triangle[b, t, i, k * m + j] * x[b, t + k, j]
-                x[b, t, i] = value / triangle[b, t, i, i]
-
-
-@njit(cache=True, nogil=True)
-def _add_node_residual(rows, rhs, initial, b, t, equations, z, out):
-    """Add ``A^T (b - A z)`` of the equation and initial rows of node t to out (m,)."""
-    n_orders = rows.coefficients.shape[4]
-    w = rows.weight_equation
-    fill_equations(rows, b, t, equations)
-    for q in range(equations.shape[0]):
-        weight = w[min(b, w.shape[0] - 1), min(t, w.shape[1] - 1), min(q, w.shape[2] - 1)]
-        rest = weight * rhs[min(b, rhs.shape[0] - 1), min(t, rhs.shape[1] - 1), q]
-        for i in range(equations.shape[1]):
-            rest -= equations[q, i] * z[i]
-        for i in range(equations.shape[1]):
-            out[i] += equations[q, i] * rest
-    if t >= rows.n_initial_steps:
-        return
-    u = initial[min(b, initial.shape[0] - 1), min(t, initial.shape[1] - 1)]
-    for v in range(rows.coefficients.shape[3]):
-        for r in range(rows.n_initial_orders):
-            weight = initial_weight(rows, b, t, v, r)
-            entry = weight / node_scale(rows, b, t) ** r
-            at = v * n_orders + r
-            out[at] += entry * (weight * u[v, r] - entry * z[at])
-
-
-@njit(cache=True, nogil=True)
-def _add_link_residual(near, far, n_dims, z, z_next, out, out_next):
-    """Add ``A^T (b - A z)`` of the link rows between two nodes."""
-    n_links, n_orders = near.shape
-    for v in range(n_dims):
-        at = v * n_orders
-        for k in range(n_links):
-            rest = 0.0
-            for o in range(n_orders):
-                rest -= near[k, o] * z[at + o] + far[k, o] * z_next[at + o]
-            for o in range(n_orders):
-                out[at + o] += near[k, o] * rest
-                out_next[at + o] += far[k, o] * rest
-
-
-@njit(cache=True, nogil=True)
-def _add_central_residual(rows, b, t, central, z, out):
-    """Add ``A^T (b - A z)`` of the central rows around node t + 1; z, out (T, m)."""
-    n_orders = rows.coefficients.shape[4]
-    weight, _ = fill_central(rows, b, t, central)
-    for v in range(rows.coefficients.shape[3]):
-        low, high = v * n_orders + n_orders - 2, v * n_orders + n_orders - 1
-        rest = central[0] * z[t, low] + central[1] * z[t + 1, high] + central[2] * z[t + 2, low]
-        rest *= -weight * weight
-        out[t, low] += central[0] * rest
-        out[t + 1, high] += central[1] * rest
-        out[t + 2, low] += central[2] * rest
-
-
-@njit(cache=True, nogil=True)
-def normal_residual(rows, rhs, initial, active, z, out):
-    """``A^T (b - A z)``: the right side of the normal equations where z = 0; out (B, T, m)."""
-    n_dims = rows.coefficients.shape[3]
-    central = np.zeros(3)
-    equations = np.zeros((rows.coefficients.shape[2], z.shape[2]))
-    near, far = np.zeros(rows.near.shape), np.zeros(rows.far.shape)
-    for b in range(z.shape[0]):
-        if not active[b]:
-            continue
-        out[b] = 0.0
+@njit(**OPTIONS)
+def solve_normal(rows, triangle, first, last, z_stride, x):
+    """Solve ``R^T R z = x`` in place for blocks first .. last - 1."""
+    lanes, width, n_lanes = rows.lanes, rows.width, len(rows.lanes)
+    m = n_dims(rows) * n_orders(rows)
+    nodes = len(rows.nodes)
+    stride = (nodes * m + n_padding(rows)) * n_lanes
+    for block in range(first, last):
         for t in range(rows.n_nodes):
-            _add_node_residual(rows, rhs, initial, b, t, equations, z[b, t], out[b, t])
+            n = min(nodes, rows.n_nodes - t) * m
+            at = (block * rows.n_nodes + t) * m * stride
+            start = block * z_stride + t * m * n_lanes
+            for i in range(m):
+                here, row = start + i * n_lanes, at + i * stride + i * n_lanes
+                row_set(x, here, triangle, row, x, here, 1, lanes, lanes)
+                after, entry = here + n_lanes, row + n_lanes
+                row_sub(x, after, x, here, triangle, entry, n - i - 1, lanes, width)
+        for t in range(rows.n_nodes - 1, -1, -1):
+            n = min(nodes, rows.n_nodes - t) * m
+            at = (block * rows.n_nodes + t) * m * stride
+            start = block * z_stride + t * m * n_lanes
+            for i in range(m - 1, -1, -1):
+                here, row = start + i * n_lanes, at + i * stride + i * n_lanes
+                after, entry = here + n_lanes, row + n_lanes
+                row_dot(x, here, triangle, entry, x, after, n - i - 1, lanes, width)
+                row_set(x, here, triangle, row, x, here, 1, lanes, lanes)
+
+
+@njit(**INLINE)
+def fill_rest(rows, listed, block, t, rhs, weights, rest):
+    """Weighted right-hand side (Q,) of the equation rows of node t."""
+    n_lanes = len(rows.lanes)
+    td = min(t, rhs.shape[1] - 1)
+    for lane in range(n_lanes):
+        bd = min(series_of(listed, block, lane, n_lanes), rhs.shape[0] - 1)
+        for q in range(n_equations(rows)):
+            rest[q * n_lanes + lane] = weights[q * n_lanes + lane] * rhs[bd, td, q]
+
+
+@njit(**INLINE)
+def _add_equation_residual(rows, equations, z, at, rest, out):
+    """Add ``A^T (b - A z)`` of the equation rows of a node; `rest` holds b."""
+    lanes, width, n_lanes = rows.lanes, rows.width, len(rows.lanes)
+    m = n_dims(rows) * n_orders(rows)
+    for q in range(n_equations(rows)):
+        row, here = q * (m + n_padding(rows)) * n_lanes, q * n_lanes
+        row_dot(rest, here, equations, row, z, at, m, lanes, width)
+        row_add(out, at, rest, here, equations, row, m, lanes, width)
+
+
+@njit(**INLINE)
+def _add_initial_residual(rows, listed, block, t, initial, z, at, out):
+    """Add ``A^T (b - A z)`` of the initial rows of node t."""
+    n_lanes, orders = len(rows.lanes), n_orders(rows)
+    for lane in range(n_lanes):
+        b = series_of(listed, block, lane, n_lanes)
+        u = initial[min(b, initial.shape[0] - 1), min(t, initial.shape[1] - 1)]
+        for v in range(n_dims(rows)):
+            for r in range(rows.n_initial_orders):
+                weight = initial_weight(rows, b, t, v, r)
+                entry = weight / node_scale(rows, b, t) ** r
+                x = at + (v * orders + r) * n_lanes + lane
+                out[x] += entry * (weight * u[v, r] - entry * z[x])
+
+
+@njit(**INLINE)
+def _add_link_residual(rows, ratio, minus, factorials, ones, z, at, work, out):
+    """Add ``A^T (b - A z)`` of the link rows from a node; `minus` is minus the squared weight."""
+    lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
+    kept, m = n_link_orders(rows), n_dims(rows) * orders
+    forward, backward, scaled, far = work
+    for v in range(n_dims(rows)):
+        near, next_at = at + v * orders * n_lanes, at + (m + v * orders) * n_lanes
+        scale_next(rows, ratio, z, next_at, scaled)
+        apply_links(rows, factorials, ones, z, near, scaled, 0, forward, backward)
+        row_set(forward, 0, minus, 0, forward, 0, kept, lanes, lanes)
+        row_set(backward, 0, minus, 0, backward, 0, kept, lanes, lanes)
+        row_sub(out, near, ones, 0, backward, 0, kept, lanes, lanes)
+        for x in range(orders * n_lanes):
+            far[x] = 0.0
+        row_sub(far, 0, ones, 0, forward, 0, kept, lanes, lanes)
+        for k in range(orders):
+            shift, n, sign = k * n_lanes, min(kept, orders - k), (orders + k) * n_lanes
+            row_add(out, near + shift, factorials, shift, forward, 0, n, lanes, lanes)
+            row_add(far, shift, factorials, sign, backward, 0, n, lanes, lanes)
+        row_multiply(far, 0, far, 0, ratio, 0, orders, lanes)
+        row_add(out, next_at, ones, 0, far, 0, orders, lanes, lanes)
+
+
+@njit(**INLINE)
+def _add_central_residual(rows, listed, block, t, central, z, at, out):
+    """Add ``A^T (b - A z)`` of the central rows around node t + 1."""
+    n_lanes, orders, m = len(rows.lanes), n_orders(rows), n_dims(rows) * n_orders(rows)
+    for lane in range(n_lanes):
+        b = series_of(listed, block, lane, n_lanes)
+        weight, _ = fill_central(rows, b, t, central)
+        for v in range(n_dims(rows)):
+            low = at + (v * orders + orders - 2) * n_lanes + lane
+            middle, high = low + (m + 1) * n_lanes, low + 2 * m * n_lanes
+            rest = central[0] * z[low] + central[1] * z[middle] + central[2] * z[high]
+            rest *= -weight * weight
+            out[low] += central[0] * rest
+            out[middle] += central[1] * rest
+            out[high] += central[2] * rest
+
+
+@njit(**OPTIONS)
+def normal_residual(rows, listed, first, last, rhs, initial, z_stride, z, out):
+    """``A^T (b - A z)``: where z = 0, the right side of the normal equations."""
+    lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
+    m, columns = n_dims(rows) * orders, orders * n_lanes
+    ones, central, shrink, ratio = (
+        np.ones(n_lanes),
+        np.zeros(3),
+        np.zeros(columns),
+        np.zeros(columns),
+    )
+    weight, minus = np.zeros(n_lanes), np.zeros(n_lanes)
+    weights, rest = np.zeros(n_equations(rows) * n_lanes), np.zeros(n_equations(rows) * n_lanes)
+    equations = np.zeros(n_equations(rows) * (m + n_padding(rows)) * n_lanes)
+    work = (np.zeros(columns), np.zeros(columns), np.zeros(columns), np.zeros(columns))
+    factorials = np.zeros(2 * columns)
+    splat_table(rows.factorials.ravel(), lanes, factorials)
+    for block in range(first, last):
+        out[block * z_stride : (block + 1) * z_stride] = 0.0
+        for t in range(rows.n_nodes):
+            at = block * z_stride + t * m * n_lanes
+            fill_node(rows, listed, block, t, shrink)
+            fill_equations(rows, listed, block, t, shrink, weights, equations)
+            fill_rest(rows, listed, block, t, rhs, weights, rest)
+            _add_equation_residual(rows, equations, z, at, rest, out)
+            if t < rows.n_initial_steps:
+                _add_initial_residual(rows, listed, block, t, initial, z, at, out)
             if t + 1 < rows.n_nodes:
-                if t == 0 or not has_uniform_links(rows):
-                    fill_links(rows, b, t, near, far)
-                _add_link_residual(
-                    near, far, n_dims, z[b, t], z[b, t + 1], out[b, t], out[b, t + 1]
-                )
-            if rows.central and t + 2 < rows.n_nodes:
-                _add_central_residual(rows, b, t, central, z[b], out[b])
+                fill_link(rows, listed, block, t, ratio, weight)
+                row_multiply(minus, 0, weight, 0, weight, 0, 1, lanes)
+                for lane in range(n_lanes):
+                    minus[lane] = -minus[lane]
+                _add_link_residual(rows, ratio, minus, factorials, ones, z, at, work, out)
+            if len(rows.nodes) == 3 and t + 2 < rows.n_nodes:
+                _add_central_residual(rows, listed, block, t, central, z, at, out)
 
 
-@njit(cache=True, nogil=True)
-def add_correction(correction, active, z, largest):
-    """Add a correction to z; largest (B, m) holds its largest entry per unknown, NaN included."""
-    for b in range(z.shape[0]):
-        if not active[b]:
-            continue
-        largest[b] = 0.0
-        for t in range(z.shape[1]):
-            for i in range(z.shape[2]):
-                z[b, t, i] += correction[b, t, i]
-                size = abs(correction[b, t, i])
-                if not (size <= largest[b, i]):
-                    largest[b, i] = size
+@njit(**OPTIONS)
+def add_correction(rows, first, last, z_stride, correction, z, largest):
+    """Add a correction to z; largest (block, m) columns hold its largest entries, NaN included."""
+    n_lanes, m = len(rows.lanes), n_dims(rows) * n_orders(rows)
+    size = np.zeros(m * n_lanes)
+    for block in range(first, last):
+        size[:] = 0.0
+        for t in range(rows.n_nodes):
+            at = block * z_stride + t * m * n_lanes
+            for i in range(m * n_lanes):
+                z[at + i] += correction[at + i]
+                entry = abs(correction[at + i])
+                size[i] = size[i] if entry <= size[i] else entry
+        largest[block * m * n_lanes : (block + 1) * m * n_lanes] = size
 
 
-@njit(cache=True, nogil=True)
-def unscale(rows, z, y):
-    """``y[.., r] = z[.., r] / k_t^r``: from scaled unknowns to derivatives, (B, T, m) both.
+@njit(**OPTIONS)
+def scatter(rows, listed, valid, first, last, z_stride, z, y):
+    """Scaled unknowns of the blocks to derivatives y (B, T, m)."""
+    n_lanes, orders = len(rows.lanes), n_orders(rows)
+    shrink = np.zeros(orders * n_lanes)
+    for block in range(first, last):
+        for t in range(rows.n_nodes):
+            at = block * z_stride + t * n_dims(rows) * orders * n_lanes
+            fill_node(rows, listed, block, t, shrink)
+            for lane in range(n_lanes):
+                if counts(valid, block, lane, n_lanes):
+                    b = series_of(listed, block, lane, n_lanes)
+                    for i in range(n_dims(rows) * orders):
+                        power = shrink[(i % orders) * n_lanes + lane]
+                        y[b, t, i] = z[at + i * n_lanes + lane] * power
 
-    The same map takes a gradient with respect to y to one with respect to z.
-    """
-    n_orders = rows.coefficients.shape[4]
-    for b in range(z.shape[0]):
-        for t in range(z.shape[1]):
-            shrink = 1.0 / node_scale(rows, b, t)
-            for v in range(z.shape[2] // n_orders):
-                power = 1.0
-                for r in range(n_orders):
-                    y[b, t, v * n_orders + r] = power * z[b, t, v * n_orders + r]
-                    power *= shrink
+
+@njit(**OPTIONS)
+def gather(rows, listed, first, last, z_stride, is_gradient, y, z):
+    """Derivatives y (B, T, m), or a gradient with respect to them, to the scaled unknowns."""
+    n_lanes, orders = len(rows.lanes), n_orders(rows)
+    shrink = np.zeros(orders * n_lanes)
+    for block in range(first, last):
+        for t in range(rows.n_nodes):
+            at = block * z_stride + t * n_dims(rows) * orders * n_lanes
+            fill_node(rows, listed, block, t, shrink)
+            for lane in range(n_lanes):
+                b = series_of(listed, block, lane, n_lanes)
+                for i in range(n_dims(rows) * orders):
+                    power = shrink[(i % orders) * n_lanes + lane]
+                    z[at + i * n_lanes + lane] = y[b, t, i] * (
+                        power if is_gradient else 1.0 / power
+                    )
 
 
-@njit(cache=True, nogil=True)
-def add_active(values, active, out):
-    """Add to the active series, (B, T, m) both."""
-    for b in range(out.shape[0]):
-        if active[b]:
-            for t in range(out.shape[1]):
-                for i in range(out.shape[2]):
-                    out[b, t, i] += values[b, t, i]
+@njit(**OPTIONS)
+def add_blocks(first, last, z_stride, values, out):
+    """Add one set of blocks to another."""
+    for k in range(first * z_stride, last * z_stride):
+        out[k] += values[k]

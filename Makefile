@@ -1,0 +1,78 @@
+# `make demo` and `make test` need Python 3.11 or newer and make, nothing else: each sets up what
+# it needs in .venv, once, and again only when pyproject.toml changes.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+DEMO := demo
+# Two test processes: small matrices gain nothing from BLAS threads, and four threads on two
+# cores lose.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: help demo test lint types examples docs bench clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo      equations from the hare and lynx record and from a chemostat; plots in $(DEMO)/"
+	@echo "make test      the whole test suite, doctests included"
+	@echo "make lint      ruff: lint and format"
+	@echo "make types     mypy"
+	@echo "make examples  every script of examples/ in its small setting"
+	@echo "make docs      the HTML pages, in docs/_build/html"
+	@echo "make bench     one quick pass of every benchmark"
+	@echo "make clean     remove .venv and everything built"
+
+$(PY):
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "smnn_np needs Python 3.11 or newer, and '$(PYTHON)' was not found: install it, or name one with 'make PYTHON=python3.12 ...'."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "smnn_np needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) -V 2>&1): name a newer one with 'make PYTHON=python3.12 ...'."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "'$(PYTHON)' lacks the venv module: install it (Debian and Ubuntu: 'apt install python3-venv') and try again."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# .venv/.has-EXTRA stands for "the package and its extra EXTRA are installed".
+$(VENV)/.has-%: pyproject.toml | $(PY)
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+demo: $(VENV)/.has-plot
+	@mkdir -p $(DEMO)
+	@echo; echo "== Hare and lynx, 1900 to 1920: the criterion's own choice"; echo
+	$(PY) -m smnn_np discover --plot $(DEMO)/hare_lynx.png
+	@echo; echo "== Hare and lynx: the model with four terms"; echo
+	$(PY) -m smnn_np discover --terms 4 --plot $(DEMO)/hare_lynx_4_terms.png
+	@echo; echo "== Algae and rotifers in a chemostat, run C1"; echo
+	$(PY) -m smnn_np discover --example chemostat --plot $(DEMO)/chemostat.png
+	@echo; echo "Plots: $(DEMO)/hare_lynx.png $(DEMO)/hare_lynx_4_terms.png $(DEMO)/chemostat.png"
+
+test: $(VENV)/.has-test
+	$(ONE_THREAD) $(PY) -m pytest -n 2 --dist worksteal
+
+lint: $(VENV)/.has-lint
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/.has-lint
+	$(VENV)/bin/mypy
+
+examples: $(VENV)/.has-plot
+	@set -e; for script in examples/plot_*.py; do \
+	  echo "== $$script"; MPLBACKEND=Agg $(PY) $$script; done
+
+docs: $(VENV)/.has-docs
+	MPLBACKEND=Agg $(PY) -m sphinx -W --keep-going -b html docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
+# asv asks about the machine unless a file in HOME tells it: give it a HOME of its own.
+bench: export HOME := $(CURDIR)/$(VENV)/asv-home
+bench: $(VENV)/.has-bench
+	@mkdir -p $(HOME)
+	cd asv_bench && ../$(VENV)/bin/asv machine --yes
+	cd asv_bench && ../$(VENV)/bin/asv check --python=same
+	cd asv_bench && $(ONE_THREAD) ../$(VENV)/bin/asv run --python=same --quick --show-stderr
+
+clean:
+	rm -rf $(VENV) $(DEMO) dist docs/_build docs/auto_examples docs/generated docs/gen_modules \
+	  asv_bench/.asv .pytest_cache .mypy_cache .ruff_cache
+	find smnn_np tests asv_bench examples -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,213 @@
+"""A user's times, states and runs as one sorted record with repeated times merged."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import r2_score
+
+from .text import clean_name
+
+
+@dataclass(frozen=True)
+class Record:
+    """Distinct times of all runs, one run after the other.
+
+    Attributes
+    ----------
+    times : ndarray of shape (N,)
+        Increasing within a run.
+    mean, count : ndarray of shape (N, S)
+        Mean and number of the measurements at each time; mean is 0 where there is none.
+    within : ndarray of shape (S,)
+        Sum of squares of repeated measurements around their means.
+    controls : ndarray of shape (N, n_controls)
+        Inputs (means over repeated times).
+    run : ndarray of shape (N,)
+        Index into `labels`.
+    labels : ndarray
+        Sorted labels of the runs.
+    """
+
+    times: np.ndarray
+    mean: np.ndarray
+    count: np.ndarray
+    within: np.ndarray
+    controls: np.ndarray
+    run: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def joined(self) -> np.ndarray:
+        """Whether two neighbours belong to one run (N - 1,)."""
+        return self.run[1:] == self.run[:-1]
+
+    def thin(self, n_pieces: int, length: int) -> "Record":
+        """Keep evenly spread stretches of at most `length` nodes, each as a run of its own."""
+        starts = np.linspace(0, len(self.times) - length, n_pieces).astype(int)
+        index = (starts[:, None] + np.arange(length)).ravel()
+        place = np.repeat(np.arange(n_pieces), length)
+        # A stretch across the border of two runs is two runs.
+        labels, run = np.unique(place * (self.run.max() + 1) + self.run[index], return_inverse=True)
+        some = (
+            self.mean[index],
+            self.count[index],
+            self.within * n_pieces * length / len(self.times),
+        )
+        return Record(self.times[index], *some, self.controls[index], run, labels)
+
+    def insert(self, pieces: np.ndarray) -> "Record":
+        """Cut the link i into pieces[i] (N - 1,) equal parts; new nodes have no measurement."""
+        pieces = np.where(self.joined, pieces, 1)
+        place = np.concatenate([[0], np.cumsum(pieces)])
+        index = np.arange(place[-1] + 1)
+        position = np.interp(index, place, np.arange(len(place), dtype=float))
+        left = np.minimum(position.astype(int), len(place) - 1)
+        left[place] = np.arange(len(place))
+        mean, count = np.zeros((2, len(index), self.mean.shape[1]))
+        mean[place], count[place] = self.mean, self.count
+        return Record(
+            _between(self.times, position, left),
+            mean,
+            count,
+            self.within,
+            _between(self.controls, position, left),
+            self.run[left],
+            self.labels,
+        )
+
+
+def match_runs(labels: np.ndarray, groups: np.ndarray | None, n_rows: int) -> np.ndarray:
+    """Find each row's run among the fitted ones."""
+    if groups is None:
+        if len(labels) > 1:
+            raise ValueError(f"groups is needed: {len(labels)} runs were fitted.")
+        return np.zeros(n_rows, dtype=np.int64)
+    unknown = sorted(set(groups.tolist()) - set(labels.tolist()))
+    if unknown:
+        raise ValueError(
+            f"groups has {unknown[0]!r}, which is not one of the {len(labels)} fitted runs; "
+            "simulate(y0, t) serves new ones."
+        )
+    return np.searchsorted(labels, groups)
+
+
+def read_controls(controls: Any, n_rows: int, n_controls: int) -> np.ndarray:
+    """Check controls; return (n_rows, n_controls)."""
+    if controls is None and n_controls == 0:
+        return np.empty((n_rows, 0))
+    values = np.asarray(np.nan if controls is None else controls, dtype=np.float64)
+    if values.size != n_rows * n_controls or not np.isfinite(values).all():
+        raise ValueError(
+            f"controls must hold finite numbers of shape ({n_rows}, {n_controls}), "
+            f"not {'None' if controls is None else values.shape}."
+        )
+    return values.reshape(n_rows, n_controls)
+
+
+def mean_r2(y: Any, predicted: np.ndarray, sample_weight: Any) -> float:
+    """R^2 averaged over states, each over what was measured."""
+    states = read_states(y, len(predicted))
+    predicted = predicted.reshape(states.shape)
+    weight = np.ones(len(states)) if sample_weight is None else np.asarray(sample_weight)
+    scores = []
+    for s in range(states.shape[1]):
+        seen = ~np.isnan(states[:, s])
+        pair = states[seen, s], predicted[seen, s]
+        scores.append(r2_score(*pair, sample_weight=weight[seen]))
+    return float(np.mean(scores))
+
+
+def as_columns(t: Any, n_columns: int = 1) -> Any:
+    """Turn 1-D times into a column; leave everything else to scikit-learn's checks."""
+    values = t if hasattr(t, "columns") or hasattr(t, "toarray") else np.asarray(t)
+    return values.reshape(-1, 1) if n_columns == 1 and values.ndim == 1 else values
+
+
+def name_states(y: Any, n_states: int) -> list[str]:
+    """Names of the states: a DataFrame's columns, else x, y, z, else x0, x1, ..."""
+    if hasattr(y, "columns"):
+        return [clean_name(str(column)) for column in y.columns]
+    return ["x", "y", "z"][:n_states] if n_states <= 3 else [f"x{i}" for i in range(n_states)]
+
+
+def read_states(y: Any, n_rows: int) -> np.ndarray:
+    """Check measured states; return (n, S) float64 with NaN where there is none."""
+    if y is None:
+        raise ValueError(
+            "this SMNNDiscoverer estimator requires y to be passed, but the target y is None."
+        )
+    try:
+        states = np.asarray(y, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "y must hold numbers (NaN where a sample is missing); turn other entries into numbers."
+        ) from None
+    if states.ndim not in (1, 2) or states.size == 0:
+        raise ValueError(f"y must have shape (n,) or (n, n_states), not {states.shape}.")
+    if len(states) != n_rows:
+        raise ValueError(f"t has {n_rows} rows but y has {len(states)}: they must be as many.")
+    states = states.reshape(n_rows, -1)
+    if np.isinf(states).any():
+        k, s = np.argwhere(np.isinf(states))[0]
+        raise ValueError(
+            f"Input y contains infinity, first in row {k}, column {s}; write NaN for "
+            "what is missing."
+        )
+    empty = np.flatnonzero(np.isnan(states).all(axis=0))
+    if len(empty):
+        raise ValueError(f"column {empty[0]} of y is NaN throughout: leave it out.")
+    return states
+
+
+def read_groups(groups: Any, n_rows: int) -> np.ndarray | None:
+    """Check the labels of runs; return (n,) or None."""
+    if groups is None:
+        return None
+    labels = np.asarray(groups)
+    if labels.shape != (n_rows,):
+        raise ValueError(
+            f"groups must hold one label for each of the {n_rows} rows of t, not {labels.shape}."
+        )
+    return labels
+
+
+def build_record(t: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> Record:
+    """Sort by run and time, and merge repeated times.
+
+    Parameters
+    ----------
+    t : ndarray of shape (n, 1 + n_controls)
+        Time, then inputs.
+    y : ndarray of shape (n, S)
+        Measured states; NaN where there is none.
+    groups : ndarray of shape (n,) or None
+        Labels of the runs.
+    """
+    if t.shape[1] == 1:
+        # Without inputs a sample with nothing measured says nothing.
+        some = ~np.isnan(y).all(axis=1)
+        t, y = t[some], y[some]
+        groups = None if groups is None else groups[some]
+    labels, run = np.unique(np.zeros(len(t)) if groups is None else groups, return_inverse=True)
+    order = np.lexsort((t[:, 0], run))
+    t, y, run = t[order], y[order], run[order]
+    new = np.ones(len(t), dtype=bool)
+    new[1:] = (np.diff(t[:, 0]) > 0) | (np.diff(run) > 0)
+    first = np.flatnonzero(new)
+    size = np.diff(np.append(first, len(t)))[:, None]
+    seen = ~np.isnan(y)
+    filled = np.where(seen, y, 0.0)
+    count = np.add.reduceat(seen.astype(float), first, axis=0)
+    mean = np.add.reduceat(filled, first, axis=0) / np.maximum(count, 1.0)
+    owner = np.cumsum(new) - 1
+    within = np.where(seen, (filled - mean[owner]) ** 2, 0.0).sum(axis=0)
+    controls = np.add.reduceat(t[:, 1:], first, axis=0) / size
+    return Record(t[first, 0], mean, count, within, controls, run[first], labels)
+
+
+def _between(values: np.ndarray, position: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """Interpolate rows linearly at fractional positions whose left neighbours are given."""
+    share = (position - left).reshape(-1, *[1] * (values.ndim - 1))
+    right = np.minimum(left + 1, len(values) - 1)
+    return values[left] * (1 - share) + values[right] * share

@@ -1,0 +1,152 @@
+"""Elimination of a bordered banded least-squares problem, node by node.
+
+Shapes, as on the notation page (``smnn_np/banded.py``): N nodes of V unknowns, N - 1 links of V
+rows, p shared parameters. Bare float64 arrays in, bare arrays filled; status -1 means success,
+otherwise it is the first node whose unknowns the rows leave undetermined.
+
+Why Householder rows and not the normal matrix: the links carry weights up to 1e8 times those of the
+nodes. Squaring that ratio costs all digits of the border; a reflection of rows sorted by decreasing
+size is backward stable row by row.
+"""
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def _sort_rows(block, n_rows, n_key, order, scratch):  # pragma: no cover
+    """Sort the first rows of block in place, by falling max-norm of their first n_key columns."""
+    n_columns = block.shape[1]
+    for r in range(n_rows):
+        size = 0.0
+        for c in range(n_key):
+            size = max(size, abs(block[r, c]))
+        position = r
+        while position > 0 and order[position - 1] < size:
+            position -= 1
+        if position < r:
+            for c in range(n_columns):
+                scratch[c] = block[r, c]
+            for q in range(r, position, -1):
+                order[q] = order[q - 1]
+                for c in range(n_columns):
+                    block[q, c] = block[q - 1, c]
+            for c in range(n_columns):
+                block[position, c] = scratch[c]
+        order[position] = size
+
+
+@njit(cache=True, nogil=True)
+def _reflect(block, first, n_rows, start, n_pivots, scratch):  # pragma: no cover
+    """Triangularize columns start .. start + n_pivots - 1 of rows first .. n_rows - 1."""
+    n_columns = block.shape[1]
+    for j in range(n_pivots):
+        pivot, column = first + j, start + j
+        norm = 0.0
+        for r in range(pivot, n_rows):
+            norm = max(norm, abs(block[r, column]))
+        if norm == 0.0:
+            continue
+        total = 0.0
+        for r in range(pivot, n_rows):
+            total += (block[r, column] / norm) ** 2
+        norm *= np.sqrt(total)
+        alpha = -norm if block[pivot, column] > 0.0 else norm
+        head = block[pivot, column] - alpha
+        # v = (1, block[r] / head); beta = -head / alpha makes I - beta v v^T orthogonal.
+        beta = -head / alpha
+        for c in range(column + 1, n_columns):
+            scratch[c] = block[pivot, c]
+        for r in range(pivot + 1, n_rows):
+            block[r, column] /= head
+            factor = block[r, column]
+            if factor != 0.0:
+                for c in range(column + 1, n_columns):
+                    scratch[c] += factor * block[r, c]
+        for c in range(column + 1, n_columns):
+            scratch[c] *= beta
+            block[pivot, c] -= scratch[c]
+        for r in range(pivot + 1, n_rows):
+            factor = block[r, column]
+            if factor != 0.0:
+                for c in range(column + 1, n_columns):
+                    block[r, c] -= factor * scratch[c]
+            block[r, column] = 0.0
+        block[pivot, column] = alpha
+
+
+@njit(cache=True, nogil=True)
+def eliminate(
+    node_weight, node_rhs, left, right, columns, link_rhs, kept, border
+):  # pragma: no cover
+    """Eliminate all node unknowns; fill the kept triangles and the border's rows.
+
+    node_weight, node_rhs (N, V); left, right (N-1, V, V); columns (N-1, V, p); link_rhs (N-1, V);
+    kept (N, V, 2 V + p + 1) receives [triangle, next node, parameters, right-hand side];
+    border (N, V, p + 1) receives the rows on the parameters alone. Returns a status.
+    """
+    n_nodes, v = node_weight.shape
+    p = columns.shape[2]
+    width = 2 * v + p + 1
+    block = np.zeros((3 * v, width))
+    order = np.zeros(3 * v)
+    scratch = np.zeros(width)
+    for t in range(n_nodes):
+        # Rows 0 .. v-1 hold the carried triangle of this node.
+        n_rows = 2 * v
+        for i in range(v):
+            for c in range(width):
+                block[v + i, c] = 0.0
+            block[v + i, i] = node_weight[t, i]
+            block[v + i, width - 1] = node_rhs[t, i]
+        if t < n_nodes - 1:
+            n_rows = 3 * v
+            for i in range(v):
+                row = 2 * v + i
+                for c in range(v):
+                    block[row, c] = left[t, i, c]
+                    block[row, v + c] = right[t, i, c]
+                for c in range(p):
+                    block[row, 2 * v + c] = columns[t, i, c]
+                block[row, width - 1] = link_rhs[t, i]
+        _sort_rows(block, n_rows, 2 * v, order, scratch)
+        _reflect(block, 0, n_rows, 0, v, scratch)
+        for i in range(v):
+            if not abs(block[i, i]) > 0.0:
+                return t
+            for c in range(width):
+                kept[t, i, c] = block[i, c]
+        # What is left is on the next node and the parameters: triangularize, carry, spill.
+        for r in range(v, n_rows):
+            for c in range(v):
+                block[r - v, c] = block[r, v + c]
+                block[r - v, v + c] = 0.0
+            for c in range(2 * v, width):
+                block[r - v, c] = block[r, c]
+        n_rows -= v
+        _sort_rows(block, n_rows, v, order, scratch)
+        n_carried = v if t < n_nodes - 1 else 0
+        if n_carried:
+            _reflect(block, 0, n_rows, 0, v, scratch)
+        for r in range(n_carried, n_rows):
+            for c in range(p + 1):
+                border[t, r - n_carried, c] = block[r, 2 * v + c]
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def substitute(kept, parameters, nodes):  # pragma: no cover
+    """Back-substitute: kept (N, V, 2 V + p + 1), parameters (p,) -> fills nodes (N, V)."""
+    n_nodes, v = nodes.shape
+    p = parameters.shape[0]
+    for t in range(n_nodes - 1, -1, -1):
+        for i in range(v - 1, -1, -1):
+            value = kept[t, i, 2 * v + p]
+            for c in range(p):
+                value -= kept[t, i, 2 * v + c] * parameters[c]
+            if t < n_nodes - 1:
+                for c in range(v):
+                    value -= kept[t, i, v + c] * nodes[t + 1, c]
+            for c in range(i + 1, v):
+                value -= kept[t, i, c] * nodes[t, c]
+            nodes[t, i] = value / kept[t, i, i]

@@ -1,0 +1,35 @@
+"""Work shared among threads: kernels release the GIL, so plain Python threads suffice.
+
+Numba's own threading layers are avoided: after OpenMP has run, a fork kills the child, and the
+work queue aborts when two Python threads call it at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+from numba import config
+from numpy.typing import NDArray
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+
+def split(n_series: int, n_lanes: int) -> list[NDArray]:
+    """Divide the series among NUMBA_NUM_THREADS threads, in whole blocks of `n_lanes`."""
+    n_blocks = -(-n_series // n_lanes)
+    n_parts = min(config.NUMBA_NUM_THREADS, n_blocks)
+    edges = [n_lanes * (n_blocks * k // n_parts) for k in range(n_parts)] + [n_series]
+    return [np.arange(edges[k], edges[k + 1]) for k in range(n_parts)]
+
+
+def in_parallel(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
+    """Apply `work` to every part, each in a thread of its own; the first error is raised."""
+    if len(parts) == 1:
+        return [work(parts[0])]
+    with ThreadPoolExecutor(len(parts) - 1) as pool:
+        others = [pool.submit(work, part) for part in parts[1:]]
+        return [work(parts[0]), *(other.result() for other in others)]

@@ -1,0 +1,180 @@
+"""Candidate terms of a right-hand side: values, Jacobians, names.
+
+A library is any object with ``names(inputs)``, ``values(points)`` and ``jacobian(points)``;
+``PolynomialLibrary`` is the one that ships. Points are (n, n_inputs), values (n, n_terms),
+Jacobians (n, n_terms, n_inputs).
+"""
+
+from collections.abc import Sequence
+from itertools import combinations_with_replacement
+from math import comb
+from numbers import Integral
+from typing import Any, Protocol
+
+import numpy as np
+from sklearn.base import clone
+
+from ._kernels.polynomial import monomial_slopes, monomials
+
+_MAX_TERMS = 5000
+
+
+class Library(Protocol):
+    """What the discoverer asks of a library."""
+
+    def names(self, inputs: Sequence[str]) -> list[str]:
+        """Names of the terms."""
+
+    def values(self, points: np.ndarray) -> np.ndarray:
+        """Values (n, n_terms) at points (n, n_inputs)."""
+
+    def jacobian(self, points: np.ndarray) -> np.ndarray:
+        """Slopes (n, n_terms, n_inputs) at points (n, n_inputs)."""
+
+
+class PolynomialLibrary:
+    """All monomials of the inputs up to a degree.
+
+    Parameters
+    ----------
+    n_inputs : int
+        Number of inputs: the states, then the controls.
+    degree : int, default=2
+        Highest total degree.
+
+    Attributes
+    ----------
+    powers : ndarray of shape (n_terms, n_inputs), int64
+        Exponents of each term, in the order of scikit-learn's ``PolynomialFeatures``.
+
+    Examples
+    --------
+    >>> from smnn_np.library import PolynomialLibrary
+    >>> PolynomialLibrary(2, degree=2).names(["x", "y"])
+    ['1', 'x', 'y', 'x^2', 'x y', 'y^2']
+    """
+
+    def __init__(self, n_inputs: int, degree: int = 2) -> None:
+        self.powers = _graded_powers(n_inputs, degree)
+
+    def names(self, inputs: Sequence[str]) -> list[str]:
+        """Write each term with the names of the inputs; the constant is "1"."""
+        return [_monomial_name(row, inputs) for row in self.powers]
+
+    def values(self, points: np.ndarray) -> np.ndarray:
+        """Evaluate every term: points (n, n_inputs) -> (n, n_terms)."""
+        values = np.empty((len(points), len(self.powers)))
+        monomials(np.ascontiguousarray(points, dtype=np.float64), self.powers, values)
+        return values
+
+    def jacobian(self, points: np.ndarray) -> np.ndarray:
+        """Differentiate every term: points (n, n_inputs) -> (n, n_terms, n_inputs)."""
+        slopes = np.empty((len(points), *self.powers.shape))
+        monomial_slopes(np.ascontiguousarray(points, dtype=np.float64), self.powers, slopes)
+        return slopes
+
+
+class TransformerLibrary:
+    """A fitted scikit-learn transformer as a library; its Jacobian by central differences.
+
+    Parameters
+    ----------
+    transformer : object
+        Fitted, with ``transform(points)`` and ``get_feature_names_out(input_features)``.
+    """
+
+    def __init__(self, transformer: object) -> None:
+        self.transformer = transformer
+
+    def names(self, inputs: Sequence[str]) -> list[str]:
+        """Return the transformer's own names of its outputs."""
+        names = self.transformer.get_feature_names_out(list(inputs))  # type: ignore[attr-defined]
+        return [str(name) for name in names]
+
+    def values(self, points: np.ndarray) -> np.ndarray:
+        """Transform the points: (n, n_inputs) -> (n, n_terms)."""
+        values = self.transformer.transform(points)  # type: ignore[attr-defined]
+        return np.asarray(values, dtype=np.float64)
+
+    def jacobian(self, points: np.ndarray) -> np.ndarray:
+        """Difference the transform: (n, n_inputs) -> (n, n_terms, n_inputs)."""
+        # The cube root of the rounding error balances it against the truncation error.
+        step = np.finfo(np.float64).eps ** (1 / 3) * (
+            np.abs(points).max(axis=0, initial=0.0) + 1e-12
+        )
+        slopes = []
+        for d in range(points.shape[1]):
+            shift = np.zeros(points.shape[1])
+            shift[d] = step[d]
+            slopes.append(
+                (self.values(points + shift) - self.values(points - shift)) / (2 * step[d])
+            )
+        return np.stack(slopes, axis=2)
+
+
+class ScaledLibrary:
+    """A library in scaled inputs and terms: term_a(inputs * input_scale) / term_scale_a.
+
+    Keeps every number of the fit near one whatever the units, for any library.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        input_scale: np.ndarray,
+        term_scale: np.ndarray,
+    ) -> None:
+        self.library = library
+        self.input_scale = input_scale
+        self.term_scale = term_scale
+
+    def values(self, points: np.ndarray) -> np.ndarray:
+        """Evaluate every scaled term: (n, n_inputs) -> (n, n_terms)."""
+        return self.library.values(points * self.input_scale) / self.term_scale
+
+    def jacobian(self, points: np.ndarray) -> np.ndarray:
+        """Differentiate every scaled term: (n, n_inputs) -> (n, n_terms, n_inputs)."""
+        slopes = self.library.jacobian(points * self.input_scale)
+        return slopes * self.input_scale / self.term_scale[:, None]
+
+
+def build_library(transformer: Any, degree: int, n_inputs: int) -> Library:
+    """Build the polynomials of a degree, or wrap a scikit-learn transformer."""
+    if transformer is not None:
+        wanted = ("fit", "transform", "get_feature_names_out")
+        missing = [name for name in wanted if not hasattr(transformer, name)]
+        if missing:
+            raise ValueError(
+                f"library must be a transformer with {', '.join(wanted)}; {transformer!r} lacks "
+                f"{', '.join(missing)}."
+            )
+        return TransformerLibrary(clone(transformer).fit(np.zeros((1, n_inputs))))
+    if not isinstance(degree, Integral) or degree < 0:
+        raise ValueError(f"degree must be a whole number of at least 0, not {degree!r}.")
+    n_terms = comb(n_inputs + int(degree), int(degree))
+    if n_terms > _MAX_TERMS:
+        raise ValueError(
+            f"degree = {degree} makes {n_terms} candidate terms of {n_inputs} inputs, more than "
+            f"{_MAX_TERMS}; lower the degree, or leave out inputs."
+        )
+    return PolynomialLibrary(n_inputs, int(degree))
+
+
+def _graded_powers(n_inputs: int, degree: int) -> np.ndarray:
+    """Exponents of all monomials up to the degree, by degree, then lexicographically."""
+    rows = [
+        np.bincount(np.array(chosen, dtype=np.int64), minlength=n_inputs)
+        for total in range(degree + 1)
+        for chosen in combinations_with_replacement(range(n_inputs), total)
+    ]
+    return np.array(rows, dtype=np.int64).reshape(-1, n_inputs)
+
+
+def _monomial_name(powers: np.ndarray, inputs: Sequence[str]) -> str:
+    """Write one monomial, as ``x^2 y``."""
+    parts = [
+        name if power == 1 else f"{name}^{power}"
+        for name, power in zip(inputs, powers, strict=True)
+        if power
+    ]
+    return " ".join(parts) or "1"

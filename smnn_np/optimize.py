@@ -1,0 +1,225 @@
+"""Gauss-Newton on states and coefficients together: every iteration is one banded elimination."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .banded import BorderedBands
+from .border import Elimination, eliminate_nodes, solve_border
+from .dynamics import Law
+
+_MAX_TRIALS = 9
+_LEAST_DAMPING = 1e-3
+_N_CORRECTIONS = 2
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What was measured at the nodes, in scaled units.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (N, S)
+        Mean of the measurements of a state at a node; 0 where there is none.
+    count : ndarray of shape (N, S)
+        Number of measurements.
+    within : ndarray of shape (S,)
+        Sum of squares of repeated measurements around their means.
+    """
+
+    mean: np.ndarray
+    count: np.ndarray
+    within: np.ndarray
+
+    @property
+    def n_seen(self) -> np.ndarray:
+        """Number of measurements of each state (S,)."""
+        return self.count.sum(axis=0)
+
+    def squares(self, y: np.ndarray) -> np.ndarray:
+        """Sum of squared differences between measurements and nodes, of each state (S,)."""
+        return (self.count * (y - self.mean) ** 2).sum(axis=0) + self.within
+
+
+@dataclass(frozen=True)
+class JointFit:
+    """States, coefficients and how well they do.
+
+    Attributes
+    ----------
+    nodes : ndarray of shape (N, S)
+    xi : ndarray of shape (P, S)
+    covariance : ndarray of shape (p, p)
+        Of the active coefficients, for the noise level given.
+    term, target : ndarray of shape (p,)
+        Library term and state of each active coefficient.
+    noise : ndarray of shape (S,)
+        Standard deviations assumed for the measurements.
+    slack : float
+        Allowed misfit of the dynamics: standard deviation per square root of time.
+    defect : ndarray of shape (L, S)
+        Discretization error subtracted from the links.
+    loose : bool
+        Whether the law cannot follow the data exactly, and keeps its slack as process noise.
+    data_cost, link_cost : float
+        Sums of squares of weighted residuals.
+    n_iter : int
+    converged : bool
+    """
+
+    nodes: np.ndarray
+    xi: np.ndarray
+    covariance: np.ndarray
+    term: np.ndarray
+    target: np.ndarray
+    noise: np.ndarray
+    slack: float
+    defect: np.ndarray
+    loose: bool = False
+    data_cost: float = np.inf
+    link_cost: float = np.inf
+    n_iter: int = 0
+    converged: bool = False
+
+    @property
+    def cost(self) -> float:
+        """Everything that is minimized."""
+        return self.data_cost + self.link_cost
+
+    @property
+    def active_xi(self) -> np.ndarray:
+        """Active coefficients (p,)."""
+        return self.xi[self.term, self.target]
+
+    @property
+    def n_terms(self) -> int:
+        """Number of active coefficients."""
+        return len(self.term)
+
+
+def gauss_newton(
+    law: Law, data: Measurements, start: JointFit, max_iter: int, tolerance: float
+) -> JointFit:
+    """Iterate from a start until the cost falls by less than `tolerance` (in units of chi-square).
+
+    Parameters
+    ----------
+    law, data : Law, Measurements
+        The problem.
+    start : JointFit
+        Nodes, coefficients, active terms, noise, slack and defect to start from.
+    max_iter : int
+        Largest number of iterations.
+    tolerance : float
+        Stop when an iteration gains less than this, or than 1e-6 of the cost.
+    """
+    fit = replace(_evaluate(law, data, start, start.nodes, start.xi), converged=False)
+    damping = 0.0
+    for iteration in range(max_iter):
+        elimination = _eliminate(law, data, fit)
+        if elimination is None:
+            # Overflowing rows say nothing about the coefficients.
+            return replace(fit, covariance=np.diag(np.full(fit.n_terms, 1e30)))
+        trial, damping, covariance = _damped_step(law, data, fit, elimination, damping)
+        if trial is None:
+            return replace(fit, covariance=covariance, n_iter=iteration + 1)
+        done = fit.cost - trial.cost < max(tolerance, 1e-6 * trial.cost) and damping == 0.0
+        fit = replace(trial, covariance=covariance, n_iter=iteration + 1, converged=done)
+        if done:
+            break
+    return fit
+
+
+def _damped_step(
+    law: Law, data: Measurements, fit: JointFit, elimination: Elimination, damping: float
+) -> tuple[JointFit | None, float, np.ndarray]:
+    """Raise the damping of the coefficients until the cost falls; lower it for the next step.
+
+    Damping costs no new elimination: the nodes follow from whatever the coefficients do.
+    """
+    gram = elimination.border.T @ elimination.border
+    rhs = elimination.border.T @ elimination.border_rhs
+    covariance = solve_border(gram, rhs)[1]
+    for _ in range(_MAX_TRIALS):
+        damped = gram + damping * np.diag(np.diag(gram))
+        coefficients, _ = solve_border(damped, rhs)
+        # Where damping of the coefficients alone does not help the whole step is shortened.
+        length = min(1.0, np.sqrt(0.1 / damping)) if damping else 1.0
+        step = length * elimination.nodes(coefficients)
+        trial = _move(law, data, fit, step, length * coefficients)
+        if trial is not None:
+            lower = damping / 10 if damping > 2 * _LEAST_DAMPING else 0.0
+            return trial, lower, covariance
+        damping = max(10 * damping, _LEAST_DAMPING)
+    return None, damping, covariance
+
+
+def _move(
+    law: Law, data: Measurements, fit: JointFit, step: np.ndarray, coefficients: np.ndarray
+) -> JointFit | None:
+    """Take a step if the cost falls, at once or after the nodes are drawn back to the law."""
+    xi = fit.xi.copy()
+    xi[fit.term, fit.target] += coefficients
+    trial = _evaluate(law, data, fit, fit.nodes + step, xi)
+    if trial.cost <= fit.cost * (1 + 1e-12):
+        return trial
+    none = np.zeros(0, dtype=np.int64)
+    for _ in range(_N_CORRECTIONS):
+        elimination = _eliminate(law, data, replace(trial, term=none, target=none))
+        if elimination is None:
+            return None
+        nodes = trial.nodes + elimination.nodes(np.zeros(0))
+        trial = _evaluate(law, data, fit, nodes, xi)
+        if trial.cost <= fit.cost * (1 + 1e-12):
+            return trial
+    return None
+
+
+def link_weight(law: Law, slack: float) -> np.ndarray:
+    """Weights of the links (L,): one over the slack times the square root of the length."""
+    return np.where(law.joined, 1.0 / (slack * np.sqrt(law.step)), 0.0)
+
+
+def _evaluate(
+    law: Law, data: Measurements, fit: JointFit, nodes: np.ndarray, xi: np.ndarray
+) -> JointFit:
+    """Cost at given nodes and coefficients."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        residual = law.residual(nodes, law.ends(nodes, xi)) - fit.defect
+        weighted = link_weight(law, fit.slack)[:, None] * residual
+        link_cost = float((weighted**2).sum())
+        data_cost = float((data.squares(nodes) / fit.noise**2).sum())
+    return replace(fit, nodes=nodes, xi=xi, data_cost=data_cost, link_cost=link_cost)
+
+
+def score_gain(law: Law, data: Measurements, fit: JointFit, n_fitted: int) -> np.ndarray:
+    """Fall of the cost that each coefficient after the first `n_fitted` promises (score test)."""
+    elimination = _eliminate(law, data, fit)
+    if elimination is None:
+        return np.zeros(fit.n_terms - n_fitted)
+    inside, outside = elimination.border[:, :n_fitted], elimination.border[:, n_fitted:]
+    scale = np.sqrt((inside**2).sum(axis=0))
+    basis, _ = np.linalg.qr(inside / np.where(scale > 0, scale, 1.0))
+    rest = outside - basis @ (basis.T @ outside)
+    left = elimination.border_rhs - basis @ (basis.T @ elimination.border_rhs)
+    size, before = (rest**2).sum(axis=0), (outside**2).sum(axis=0)
+    # What the terms in the model already say, they cannot gain.
+    new = size > 1e-10 * before
+    return np.where(new, (rest.T @ left) ** 2 / np.where(new, size, 1.0), 0.0)
+
+
+def _eliminate(law: Law, data: Measurements, fit: JointFit) -> Elimination | None:
+    """Linearize at a fit and eliminate its nodes; None where the rows overflow."""
+    weight = link_weight(law, fit.slack)
+    node_weight = np.sqrt(data.count) / fit.noise
+    # A breath of damping determines what no measurement reaches (an unseen state, a lone node).
+    damped = np.sqrt(node_weight**2 + 1e-10)
+    with np.errstate(over="ignore", invalid="ignore"):
+        ends = law.ends(fit.nodes, fit.xi, curved=True)
+        residual = law.residual(fit.nodes, ends) - fit.defect
+        link = (*law.link_rows(ends, weight, fit.term, fit.target), -weight[:, None] * residual)
+        node_rhs = node_weight**2 * (data.mean - fit.nodes) / damped
+    if not all(np.isfinite(rows).all() for rows in (*link, node_rhs)):
+        return None
+    elimination = eliminate_nodes(BorderedBands(damped, node_rhs, *link))
+    return elimination if np.abs(elimination.border).max(initial=0.0) < 1e140 else None

@@ -1,0 +1,125 @@
+"""Smoothing of one measured series by the most likely quintic smoothing spline.
+
+The spline is the posterior mean of a three-fold integrated Wiener process, which is a bordered
+banded problem with the unknowns (x, x', x'') at each node and no border. Smoothness and noise level
+come from the restricted likelihood: nothing is left to choose.
+
+References
+----------
+Wahba (1978), Improper priors, spline smoothing and the problem of guarding against model errors in
+regression. J. R. Stat. Soc. B 40, 364-372.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from .banded import BorderedBands
+from .border import Elimination, eliminate_nodes
+
+# Covariance of the process over a unit step, and its inverse Cholesky factor.
+_UNIT = np.array([[1 / 20, 1 / 8, 1 / 6], [1 / 8, 1 / 3, 1 / 2], [1 / 6, 1 / 2, 1.0]])
+_WHITEN = np.linalg.inv(np.linalg.cholesky(_UNIT))
+_LOG_RATIO_RANGE = (-20.0, 13.0)
+_AS_LIKELY = 4.0  # difference in deviance at two standard deviations
+
+
+@dataclass(frozen=True)
+class Spline:
+    """A smoothed series at its nodes: value and slope (N,), and the standard deviation of noise."""
+
+    value: np.ndarray
+    slope: np.ndarray
+    noise_std: float
+
+
+def smooth(
+    times: np.ndarray,
+    measured: np.ndarray,
+    count: np.ndarray,
+    joined: np.ndarray,
+    cautious: bool = False,
+) -> Spline:
+    """Smooth one series on its nodes.
+
+    Parameters
+    ----------
+    times, measured : ndarray of shape (N,)
+        Nodes and the mean of the measurements there (ignored where `count` is 0).
+    count : ndarray of shape (N,)
+        Number of measurements at each node. The noise is read from the means alone: repeated
+        measurements that agree exactly are more often copies than proof that there is no noise.
+    joined : ndarray of shape (N - 1,), bool
+        Whether two neighbours belong to one run.
+    cautious : bool
+        Ask for the largest noise that the likelihood allows instead of the likeliest.
+    """
+    seen = count > 0
+    spread = float(np.std(measured[seen])) or 1.0
+    offset = float(np.mean(measured[seen]))
+    target = np.where(seen, (measured - offset) / spread, 0.0)
+    step = np.where(joined, np.diff(times), 1.0)
+    unit = float(np.median(step[joined])) if joined.any() else 1.0
+    problem = (step / unit, target, np.sqrt(count), joined)
+    n_seen = int(seen.sum())
+
+    def deviance(log_ratio: float) -> float:
+        elimination = _eliminate(*problem, log_ratio)
+        total = _residual(elimination)
+        n_free = max(n_seen - 3, 1)
+        level = max(total / n_free, 1e-26)
+        log_prior = 3 * joined.sum() * log_ratio * np.log(10.0)
+        return n_free * np.log(level) + elimination.log_determinant() + log_prior
+
+    log_ratio = _likeliest(deviance, cautious)
+    elimination = _eliminate(*problem, log_ratio)
+    nodes = elimination.nodes(np.zeros(0))
+    total = _residual(elimination)
+    noise = np.sqrt(total / max(n_seen - 3, 1))
+    return Spline(nodes[:, 0] * spread + offset, nodes[:, 1] * spread / unit, float(noise) * spread)
+
+
+def _likeliest(deviance: Callable[[float], float], cautious: bool) -> float:
+    """Find the minimum, or the largest noise that is as likely to two standard deviations.
+
+    Once the noise is far below what the process does in one step the likelihood is flat: the exact
+    place of a minimum there says nothing, and a noisy series may be interpolated.
+    """
+    grid = np.arange(_LOG_RATIO_RANGE[0], _LOG_RATIO_RANGE[1], 1.5)
+    heights = np.array([deviance(g) for g in grid])
+    if cautious:
+        return float(grid[np.argmax(heights <= heights.min() + _AS_LIKELY)])
+    best = float(grid[np.argmin(heights)])
+    bounds = (best - 1.5, best + 1.5)
+    found = minimize_scalar(deviance, bounds=bounds, method="bounded", options={"xatol": 0.1})
+    return float(found.x)
+
+
+def _residual(elimination: Elimination) -> float:
+    """Sum of squares that the solution leaves."""
+    return float(elimination.border_rhs @ elimination.border_rhs)
+
+
+def _eliminate(
+    step: np.ndarray, target: np.ndarray, weight: np.ndarray, joined: np.ndarray, log_ratio: float
+) -> Elimination:
+    """Eliminate for one ratio of process intensity to noise variance (per unit step)."""
+    n = len(target)
+    size = step[:, None] ** np.array([2.5, 1.5, 0.5]) * 10.0 ** (log_ratio / 2)
+    whiten = np.where(joined[:, None, None], _WHITEN / size[:, None, :], 0.0)
+    forward = np.zeros((n - 1, 3, 3))
+    forward[:, [0, 1, 2], [0, 1, 2]] = 1.0
+    forward[:, [0, 1], [1, 2]] = step[:, None]
+    forward[:, 0, 2] = step**2 / 2
+    node_weight = np.full((n, 3), 1e-9)  # determines the slopes of a run of one or two samples
+    node_weight[:, 0] += weight
+    node_rhs = np.zeros((n, 3))
+    node_rhs[:, 0] = weight * target
+    nothing = np.zeros((n - 1, 3, 0))
+    return eliminate_nodes(
+        BorderedBands(
+            node_weight, node_rhs, -whiten @ forward, whiten, nothing, np.zeros((n - 1, 3))
+        )
+    )

@@ -1,0 +1,18 @@
+"""scikit-learn's own checks."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from smnn_np import SMNNDiscoverer
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def expected_failures(estimator):
+    """1-D times are welcome: fit(t, y) is how people think of a time series."""
+    return {"check_fit1d": "a 1-D X is promoted to a column of times"}
+
+
+@parametrize_with_checks([SMNNDiscoverer()], expected_failed_checks=expected_failures)
+def test_scikit_learn_check(estimator, check):
+    check(estimator)
