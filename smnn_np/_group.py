@@ -83,6 +83,19 @@ class Group:
             self.rows, self.series, self.valid, *blocks, *right_side, self.stride, z, a, bars
         )
 
+    def invert(self, variance: Array, covariance: Array, lagged: Array) -> None:
+        """Write entries of ``(A^T A)^-1`` to those outputs that are not empty."""
+        cpu.selected_inverse(
+            self.rows, self.series, self.valid, 0, self.n_blocks, self.triangle,
+            variance, covariance, lagged,
+        )  # fmt: skip
+
+    def log_determinant(self, out: Array) -> None:
+        """Write ``log det A^T A`` of the valid series to out (B,)."""
+        cpu.log_determinant(
+            self.rows, self.series, self.valid, 0, self.n_blocks, self.triangle, out
+        )
+
     def correct(self, residual: Source, z: Array, work: Array) -> Array:
         """One correction of z in place; returns its largest entries (n, m)."""
         rows, blocks = self.rows, (0, self.n_blocks)

@@ -15,6 +15,7 @@ normal matrix of the front, QR its rows; both leave the same R, with ``A^T A = R
 
 from .cholesky import factor_cholesky
 from .gradient import row_gradients
+from .inverse import log_determinant, selected_inverse
 from .qr import factor_qr
 from .solve import add_blocks, add_correction, gather, normal_residual, scatter, solve_normal
 
@@ -24,8 +25,10 @@ __all__ = [
     "factor_cholesky",
     "factor_qr",
     "gather",
+    "log_determinant",
     "normal_residual",
     "row_gradients",
     "scatter",
+    "selected_inverse",
     "solve_normal",
 ]

@@ -1,0 +1,135 @@
+"""Selected entries of ``(A^T A)^-1 = (R^T R)^-1``, from the last node to the first.
+
+With ``G = R_tt^-1`` and ``C = G [R_t,t+1 ...]`` the block row of R says
+``z_t = G e_t - C z_next``, e_t white: hence ``cov(z_t, z_next) = -C W`` and
+``cov(z_t) = G G^T + C W C^T``, where W is the covariance of the following nodes that a row touches
+(Takahashi, Fagan and Chin, 1973; the smoother of Rauch, Tung and Striebel is the same recursion).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .rows import (
+    INLINE,
+    OPTIONS,
+    counts,
+    n_dims,
+    n_orders,
+    n_padding,
+    node_scale,
+    series_of,
+)
+
+
+@njit(**INLINE)
+def _unpack(triangle, at, stride, n_lanes, lane, m, block):
+    """Copy the block row of R of one lane, (m, n); its stored diagonal is inverted."""
+    for i in range(m):
+        for j in range(block.shape[1]):
+            block[i, j] = triangle[at + i * stride + j * n_lanes + lane] if j >= i else 0.0
+        block[i, i] = 1.0 / block[i, i]
+
+
+@njit(**INLINE)
+def _divide(m, block, inverse):
+    """Inverse of the first m columns (upper triangular); the others become C, in place."""
+    for j in range(m):
+        for i in range(m - 1, -1, -1):
+            value = 1.0 if i == j else 0.0
+            for k in range(i + 1, m):
+                value -= block[i, k] * inverse[k, j]
+            inverse[i, j] = value / block[i, i]
+    for j in range(m, block.shape[1]):
+        for i in range(m - 1, -1, -1):
+            value = block[i, j]
+            for k in range(i + 1, m):
+                value -= block[i, k] * block[k, j]
+            block[i, j] = value / block[i, i]
+
+
+@njit(**INLINE)
+def _advance(m, block, inverse, window, cross, here):
+    """Covariance of a node (m, m) and with those after it (m, n - m); the window moves back."""
+    n_after = window.shape[0]
+    for i in range(m):
+        for j in range(n_after):
+            value = 0.0
+            for k in range(n_after):
+                value -= block[i, m + k] * window[k, j]
+            cross[i, j] = value
+    for i in range(m):
+        for j in range(m):
+            value = 0.0
+            for k in range(max(i, j), m):
+                value += inverse[i, k] * inverse[j, k]
+            for k in range(n_after):
+                value -= cross[i, k] * block[j, m + k]
+            here[i, j] = value
+    for i in range(n_after - 1, m - 1, -1):
+        for j in range(n_after - 1, m - 1, -1):
+            window[i, j] = window[i - m, j - m]
+    for i in range(m):
+        for j in range(m):
+            window[i, j] = here[i, j]
+        for j in range(m, n_after):
+            window[i, j] = window[j, i] = cross[i, j - m]
+
+
+@njit(**OPTIONS)
+def selected_inverse(rows, listed, valid, first, last, triangle, variance, covariance, lagged):
+    """Variances (B, T, m), covariances (B, T, m, m) and those with the next node (B, T - 1, m, m).
+
+    All are of the derivatives, not of the scaled unknowns. An output of no series is left out.
+    """
+    n_lanes, orders = len(rows.lanes), n_orders(rows)
+    m = n_dims(rows) * orders
+    n = len(rows.nodes) * m
+    stride = (n + n_padding(rows)) * n_lanes
+    block, inverse, here = np.zeros((m, n)), np.zeros((m, m)), np.zeros((m, m))
+    window, cross = np.zeros((n - m, n - m)), np.zeros((m, n - m))
+    for group in range(first, last):
+        for lane in range(n_lanes):
+            if not counts(valid, group, lane, n_lanes):
+                continue
+            b = series_of(listed, group, lane, n_lanes)
+            window[:] = 0.0
+            for t in range(rows.n_nodes - 1, -1, -1):
+                _unpack(
+                    triangle, (group * rows.n_nodes + t) * m * stride, stride, n_lanes, lane, m,
+                    block,
+                )  # fmt: skip
+                _divide(m, block, inverse)
+                _advance(m, block, inverse, window, cross, here)
+                near = node_scale(rows, b, t)
+                for i in range(m):
+                    scale = near ** (i % orders)
+                    if variance.shape[0] > 0:
+                        variance[b, t, i] = here[i, i] / scale**2
+                    for j in range(m):
+                        if covariance.shape[0] > 0:
+                            covariance[b, t, i, j] = here[i, j] / scale / near ** (j % orders)
+                        if lagged.shape[0] > 0 and t + 1 < rows.n_nodes:
+                            far = node_scale(rows, b, t + 1) ** (j % orders)
+                            lagged[b, t, i, j] = cross[i, j] / scale / far
+
+
+@njit(**OPTIONS)
+def log_determinant(rows, listed, valid, first, last, triangle, out):
+    """``log det A^T A`` of every series, (B,)."""
+    n_lanes, orders = len(rows.lanes), n_orders(rows)
+    m = n_dims(rows) * orders
+    stride = (len(rows.nodes) * m + n_padding(rows)) * n_lanes
+    for group in range(first, last):
+        for lane in range(n_lanes):
+            if not counts(valid, group, lane, n_lanes):
+                continue
+            b, total = series_of(listed, group, lane, n_lanes), 0.0
+            for t in range(rows.n_nodes):
+                at = (group * rows.n_nodes + t) * m * stride
+                scale = np.log(node_scale(rows, b, t))
+                for i in range(m):
+                    inverse = triangle[at + i * stride + i * n_lanes + lane]
+                    total += 2.0 * (scale * (i % orders) - np.log(abs(inverse)))
+            out[b] = total

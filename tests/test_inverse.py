@@ -1,0 +1,74 @@
+"""Determinant and selected inverse of the normal matrix against the dense twin's rows."""
+
+import numpy as np
+import pytest
+
+import smnn_np as smnn
+from smnn_np.dense import ode_rows
+from smnn_np.testing import assert_close, random_ode
+
+SIZES = {
+    "one series": {"n_steps": 6},
+    "two nodes": {"n_steps": 2, "n_dims": 2, "n_equations": 2, "n_orders": 2},
+    "batch": {"batch": (3,), "n_steps": 5, "n_dims": 2, "n_equations": 2},
+    "full lanes": {"batch": (2, 5), "n_steps": 4, "n_dims": 1},
+    "wide": {"n_steps": 5, "n_dims": 3, "n_equations": 3},
+}
+
+
+def make(sizes, central, factorization):
+    """A problem, its factor and the dense normal matrix of every series."""
+    case = random_ode(
+        np.random.default_rng(0), **SIZES[sizes], weighted=True, central=central
+    )
+    shared = {k: v for k, v in case.items() if k not in ("rhs", "initial")}
+    factor = smnn.ode_factorize(
+        **shared, n_steps=SIZES[sizes]["n_steps"], factorization=factorization
+    )
+    batch = SIZES[sizes].get("batch", ())
+    normal = {}
+    for index in np.ndindex(batch):
+        one = {
+            k: v[index] if isinstance(v, np.ndarray) and batch else v for k, v in case.items()
+        }
+        a, _ = ode_rows(**one)
+        normal[index] = a.T @ a
+    return factor, normal
+
+
+@pytest.mark.parametrize("factorization", ["cholesky", "qr", "auto"])
+@pytest.mark.parametrize("central", [False, True])
+@pytest.mark.parametrize("sizes", list(SIZES))
+def test_against_the_dense_inverse(sizes, central, factorization):
+    factor, normal = make(sizes, central, factorization)
+    variance, covariance, lagged = factor.variance(), factor.covariance(), factor.covariance(lag=1)
+    logdet = factor.logdet()
+    n_steps, n_dims, n_orders = variance.shape[-3:]
+    m = n_dims * n_orders
+    for index, matrix in normal.items():
+        inverse = np.linalg.inv(matrix)
+        blocks = inverse.reshape(n_steps, m, n_steps, m).swapaxes(1, 2)
+        assert_close(logdet[index], np.linalg.slogdet(matrix)[1])
+        assert_close(variance[index].ravel(), np.diag(inverse))
+        nodes = np.arange(n_steps)
+        wanted = blocks[nodes, nodes]
+        assert_close(covariance[index].reshape(n_steps, m, m), wanted)
+        wanted = blocks[nodes[:-1], nodes[1:]]
+        assert_close(lagged[index].reshape(n_steps - 1, m, m), wanted)
+
+
+def test_exact_law_carries_the_initial_variance():
+    """y'' + y = 0 known nearly exactly, y(0) to 0.1, y'(0) to 0.2: .01 cos^2 t + .04 sin^2 t."""
+    factor = smnn.ode_factorize(
+        [[[[1.0, 0.0, 1.0, 0.0, 0.0]]]], 1e-2, n_steps=501, n_initial_orders=2,
+        weight_equation=1e7, weight_smooth=1e7, weight_initial=[[[10.0, 5.0]]],
+    )  # fmt: skip
+    t = np.arange(501) * 1e-2
+    wanted = 0.01 * np.cos(t) ** 2 + 0.04 * np.sin(t) ** 2
+    np.testing.assert_allclose(factor.variance()[:, 0, 0], wanted, rtol=1e-3)
+
+
+def test_wrong_lag_is_refused():
+    factor = smnn.ode_factorize([[[[1.0, 1.0]]]], 0.1, n_steps=4)
+    with pytest.raises(ValueError, match="lag = 2: 0 .* or 1 .* is wanted"):
+        factor.covariance(lag=2)
