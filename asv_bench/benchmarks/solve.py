@@ -17,9 +17,8 @@ class _Solve:
         """Build the problem from one combination of parameters and compile."""
         sizes = dict(zip(self.param_names, params, strict=True))
         self.factorization = sizes.pop("factorization", "auto")
-        small = oscillators(**{**sizes, "n_steps": 20})
-        smnn.ode_solve(*small.arguments, factorization=self.factorization)
         self.problem = oscillators(**{"n_steps": 2_000, **sizes})
+        self.solve()  # the problem itself: large scalar problems get kernels of their own
 
     def solve(self):
         """Return the solution (batch, T, V, R)."""
