@@ -17,9 +17,10 @@ from .taylor import Array, TaylorRows
 
 CONTRACTION = 0.01  # each correction against the one before, for Cholesky to be believed
 REMAINDER = 2.0**-44  # 256 rounding units: what may be left, relative to the largest entry
-MAX_CORRECTIONS = 3
+MAX_CHOLESKY, MAX_QR = 3, 8  # corrections
 FLOOR = 1e-8  # of the largest unknown: what is smaller is not asked for relative accuracy
-DIVERGENCE = 0.5  # a correction this large, relative to the solution, is no correction
+STALL = 0.5  # corrections that shrink no faster have nothing more to win
+LOST = 0.5  # a last correction this large, relative to the solution: there is no solution
 
 Source = Callable[[Array, Array], None]  # (z, out): out = residual A^T (b - A z) of the blocks
 
@@ -96,46 +97,66 @@ class Group:
             self.rows, self.series, self.valid, 0, self.n_blocks, self.triangle, out
         )
 
-    def correct(self, residual: Source, z: Array, work: Array) -> Array:
-        """One correction of z in place; returns its largest entries (n, m)."""
+    def correct(
+        self, residual: Source, z: Array, work: Array, active: NDArray
+    ) -> tuple[Array, Array]:
+        """One correction of z in place; returns its largest entries and those of z, (n, m)."""
         rows, blocks = self.rows, (0, self.n_blocks)
         residual(z, work)
         cpu.solve_normal(rows, self.triangle, *blocks, self.stride, work)
         n_lanes, m = len(rows.lanes), rows.n_unknowns
-        largest = np.empty(self.n_blocks * m * n_lanes)
-        cpu.add_correction(rows, *blocks, self.stride, work, z, largest)
-        columns = largest.reshape(self.n_blocks, m, n_lanes).swapaxes(1, 2)
-        return columns.reshape(-1, m)[: len(self.series)]
+        largest, size = np.empty((2, self.n_blocks * m * n_lanes))
+        cpu.add_correction(rows, active, *blocks, self.stride, work, z, largest, size)
+        by_series = [
+            columns.reshape(self.n_blocks, m, n_lanes).swapaxes(1, 2).reshape(-1, m)
+            for columns in (largest, size)
+        ]
+        return by_series[0][: len(self.series)], by_series[1][: len(self.series)]
 
     def solve_judged(self, residual: Source, z: Array) -> NDArray:
         """Corrections until the solution is proven; returns the mask of series where it is not."""
         rejected, waiting = self.valid & (self.status >= 0), self.valid & (self.status < 0)
         work = np.empty_like(z)
-        size = last = self.correct(residual, z, work)
-        for _ in range(MAX_CORRECTIONS):
-            now = self.correct(residual, z, work)
-            ratio = _worst_ratio(now, last)
-            proven = ratio * _worst_ratio(now, size) <= REMAINDER
+        last, _ = self.correct(residual, z, work, waiting)
+        for _ in range(MAX_CHOLESKY):
+            now, size = self.correct(residual, z, work, waiting)
+            ratio = _worst_ratio(now, last, FLOOR)
             good = ratio <= CONTRACTION  # False for NaN
             rejected |= waiting & ~good
-            waiting &= good & ~proven
+            waiting &= good & ~(ratio * _worst_ratio(now, size, FLOOR) <= REMAINDER)
             last = now
             if not waiting.any():
                 break
         return rejected | waiting
 
-    def solve_refined(self, residual: Source, z: Array) -> float:
-        """Solution and one refinement, which must not be of the solution's own size.
+    def solve_refined(self, residual: Source, z: Array, max_corrections: int) -> float:
+        """Corrections until none is left to make, or until they no longer shrink.
 
-        Returns the largest relative size of the refinement.
+        Even a good R may give a first solution that is far off, because ``A^T b`` has lost digits;
+        each correction then wins many back. Corrections that stay as large as the solution mean
+        that the rows do not determine it.
+
+        Returns the largest last correction of an unknown, relative to its size.
         """
-        work = np.empty_like(z)
-        size = self.correct(residual, z, work)
-        ratio = _worst_ratio(self.correct(residual, z, work), size)
-        lost = self.valid & ~(ratio <= DIVERGENCE)
+        waiting, work = self.valid.copy(), np.empty_like(z)
+        left = np.zeros(len(self.series))
+        last, _ = self.correct(residual, z, work, waiting)
+        earlier = np.full_like(last, np.inf)
+        for _ in range(max_corrections):
+            now, size = self.correct(residual, z, work, waiting)
+            ratio = _worst_ratio(now, last, FLOOR)
+            left[waiting] = _worst_ratio(now, size, 1.0)[waiting]
+            # A correction that undoes one that was far off is as large: compare every other one.
+            waiting &= _worst_ratio(now, earlier, 1.0) <= STALL
+            relative = _worst_ratio(now, size, FLOOR)
+            waiting &= ~(ratio * relative <= REMAINDER)
+            earlier, last = last, now
+            if not waiting.any():
+                break
+        lost = self.valid & ~(left <= LOST)
         if lost.any():
             raise SingularError(*self._place(int(np.argmax(lost)), work))
-        return float(ratio[self.valid].max(initial=0.0))
+        return float(relative[self.valid].max(initial=0.0))
 
     def check_status(self) -> None:
         """Raise for the first series with an unusable pivot."""
@@ -152,9 +173,11 @@ class Group:
         return int(self.series[k]), int(np.abs(nodes[:, :, k % n_lanes]).max(axis=1).argmax())
 
 
-def _worst_ratio(now: Array, before: Array) -> Array:
-    """Largest ratio over a series' unknowns; 0 where both are zero, NaN where one is."""
-    floor = FLOOR * before.max(axis=1, keepdims=True)
-    scale = np.maximum(before, floor)
+def _worst_ratio(now: Array, before: Array, floor: float) -> Array:
+    """Largest ratio over a series' unknowns, each against no less than `floor` of the largest.
+
+    0 where both are zero; NaN where one is.
+    """
+    scale = np.maximum(before, floor * before.max(axis=1, keepdims=True))
     ratio = np.divide(now, scale, out=np.where(now > 0, np.inf, now), where=scale > 0)
     return ratio.max(axis=1)

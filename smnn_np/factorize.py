@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._group import CONTRACTION, Group, SingularError, Source
+from ._group import CONTRACTION, MAX_QR, Group, SingularError, Source
 from ._kernels import cpu
 from ._kernels.threads import in_parallel, split
 from ._validation import OdeInputs, check_right_side
@@ -260,8 +260,11 @@ class Factor:
     def _solve_group(self, group: Group, prepare: Callable[[Group], Source]) -> Solved:
         """Solve a group; where the choice is ours, split off the series that need QR."""
         z, residual = group.zeros(), prepare(group)
-        if group.by_qr or self._inputs.factorization == "cholesky":
-            self._warn_of(group.solve_refined(residual, z))
+        if group.by_qr:
+            group.solve_refined(residual, z, MAX_QR)
+            return [(group, z)]
+        if self._inputs.factorization == "cholesky":
+            self._warn_of(group.solve_refined(residual, z, 1))
             return [(group, z)]
         rejected = group.solve_judged(residual, z)
         if not rejected.any():
@@ -272,7 +275,7 @@ class Factor:
         return [(group, z), *self._solve_group(redone, prepare)]
 
     def _warn_of(self, refinement: float) -> None:
-        if refinement > CONTRACTION and self._inputs.factorization == "cholesky":
+        if refinement > CONTRACTION:
             warnings.warn(
                 f"The solution by Cholesky may have no correct digits: a refinement changed it by "
                 f'{refinement:.1%}; use factorization="auto" or "qr".',

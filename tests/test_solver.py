@@ -149,3 +149,22 @@ def test_threads_share_a_factor_and_agree_with_one():
         thread.join()
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("factorization", ["auto", "qr"])
+@pytest.mark.parametrize(("n_orders", "step", "error"), [(4, 1e-4, 1e-8), (5, 1e-3, 1e-3)])
+def test_high_orders_on_fine_grids_are_solved_not_called_singular(
+    n_orders, step, error, factorization
+):
+    """y^(n) = y, y = exp: the first solution with R alone is off by hundreds, refinement mends it.
+
+    Before corrections were compared with those two before, these were called singular.
+    """
+    t = step * np.arange(5_000)
+    coefficients = np.zeros((1, 1, 1, n_orders))
+    coefficients[..., 0], coefficients[..., -1] = -1.0, 1.0
+    y = smnn.ode_solve(
+        coefficients, [[0.0]], np.ones((1, 1, n_orders - 1)), step, n_steps=5_000,
+        factorization=factorization,
+    )  # fmt: skip
+    assert np.abs(y[:, 0, 0] / np.exp(t) - 1).max() < error

@@ -175,19 +175,30 @@ def normal_residual(rows, listed, first, last, rhs, initial, z_stride, z, out):
 
 
 @njit(**OPTIONS)
-def add_correction(rows, first, last, z_stride, correction, z, largest):
-    """Add a correction to z; largest (block, m) columns hold its largest entries, NaN included."""
+def add_correction(rows, active, first, last, z_stride, correction, z, largest, size):
+    """Add a correction to z in the active series (n,).
+
+    largest and size (block, m) columns hold the largest entries of the correction and of z, NaN
+    included.
+    """
     n_lanes, m = len(rows.lanes), n_dims(rows) * n_orders(rows)
-    size = np.zeros(m * n_lanes)
+    steps, values, share = np.zeros(m * n_lanes), np.zeros(m * n_lanes), np.zeros(m * n_lanes)
     for block in range(first, last):
-        size[:] = 0.0
+        for i in range(m * n_lanes):
+            steps[i] = values[i] = 0.0
+            share[i] = 1.0 if counts(active, block, i % n_lanes, n_lanes) else 0.0
         for t in range(rows.n_nodes):
             at = block * z_stride + t * m * n_lanes
             for i in range(m * n_lanes):
-                z[at + i] += correction[at + i]
-                entry = abs(correction[at + i])
-                size[i] = size[i] if entry <= size[i] else entry
-        largest[block * m * n_lanes : (block + 1) * m * n_lanes] = size
+                step = abs(correction[at + i])
+                steps[i] = steps[i] if step <= steps[i] else step
+                if share[i] > 0.0:
+                    z[at + i] += correction[at + i]
+                value = abs(z[at + i])
+                values[i] = values[i] if value <= values[i] else value
+        start = block * m * n_lanes
+        largest[start : start + m * n_lanes] = steps
+        size[start : start + m * n_lanes] = values
 
 
 @njit(**OPTIONS)
