@@ -127,15 +127,17 @@ class ScaledLibrary:
         self.library = library
         self.input_scale = input_scale
         self.term_scale = term_scale
+        self._slope_scale = input_scale / term_scale[:, None]
 
     def values(self, points: np.ndarray) -> np.ndarray:
         """Evaluate every scaled term: (n, n_inputs) -> (n, n_terms)."""
-        return self.library.values(points * self.input_scale) / self.term_scale
+        values = self.library.values(points * self.input_scale)
+        return np.divide(values, self.term_scale, out=values)
 
     def jacobian(self, points: np.ndarray) -> np.ndarray:
         """Differentiate every scaled term: (n, n_inputs) -> (n, n_terms, n_inputs)."""
         slopes = self.library.jacobian(points * self.input_scale)
-        return slopes * self.input_scale / self.term_scale[:, None]
+        return np.multiply(slopes, self._slope_scale, out=slopes)
 
 
 def build_library(transformer: Any, degree: int, n_inputs: int) -> Library:

@@ -11,6 +11,7 @@ from .dynamics import Law
 _MAX_TRIALS = 9
 _LEAST_DAMPING = 1e-3
 _N_CORRECTIONS = 2
+_INDIFFERENT = 1e-6  # chi-square below which rounding decides whether a cost falls
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def _move(
     xi = fit.xi.copy()
     xi[fit.term, fit.target] += coefficients
     trial = _evaluate(law, data, fit, fit.nodes + step, xi)
-    if trial.cost <= fit.cost * (1 + 1e-12):
+    if trial.cost <= fit.cost * (1 + 1e-12) + _INDIFFERENT:
         return trial
     none = np.zeros(0, dtype=np.int64)
     for _ in range(_N_CORRECTIONS):
@@ -170,7 +171,7 @@ def _move(
             return None
         nodes = trial.nodes + elimination.nodes(np.zeros(0))
         trial = _evaluate(law, data, fit, nodes, xi)
-        if trial.cost <= fit.cost * (1 + 1e-12):
+        if trial.cost <= fit.cost * (1 + 1e-12) + _INDIFFERENT:
             return trial
     return None
 

@@ -18,9 +18,7 @@ SIZES = {
 
 def make(sizes, central, factorization):
     """A problem, its factor and the dense normal matrix of every series."""
-    case = random_ode(
-        np.random.default_rng(0), **SIZES[sizes], weighted=True, central=central
-    )
+    case = random_ode(np.random.default_rng(0), **SIZES[sizes], weighted=True, central=central)
     shared = {k: v for k, v in case.items() if k not in ("rhs", "initial")}
     factor = smnn.ode_factorize(
         **shared, n_steps=SIZES[sizes]["n_steps"], factorization=factorization
@@ -28,9 +26,7 @@ def make(sizes, central, factorization):
     batch = SIZES[sizes].get("batch", ())
     normal = {}
     for index in np.ndindex(batch):
-        one = {
-            k: v[index] if isinstance(v, np.ndarray) and batch else v for k, v in case.items()
-        }
+        one = {k: v[index] if isinstance(v, np.ndarray) and batch else v for k, v in case.items()}
         a, _ = ode_rows(**one)
         normal[index] = a.T @ a
     return factor, normal
