@@ -66,5 +66,5 @@ def test_exact_law_carries_the_initial_variance():
 
 def test_wrong_lag_is_refused():
     factor = smnn.ode_factorize([[[[1.0, 1.0]]]], 0.1, n_steps=4)
-    with pytest.raises(ValueError, match="lag = 2: 0 .* or 1 .* is wanted"):
+    with pytest.raises(ValueError, match=r"lag = 2: 0 .* or 1 .* is wanted"):
         factor.covariance(lag=2)
