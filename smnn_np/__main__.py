@@ -3,6 +3,7 @@
 import argparse
 import io
 import json
+import os
 import sys
 import time
 import warnings
@@ -145,6 +146,8 @@ def _check_folder(option: str, path: Path) -> None:
     """Refuse a path whose folder is not there, before the fit rather than after it."""
     if not path.parent.is_dir():
         raise TableError(f"{option}: there is no folder {path.parent}; make it first")
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise TableError(f"{option}: {path} cannot be written; name a file in a folder of yours")
 
 
 def _draw(model: SMNNDiscoverer, series: Series, path: Path) -> None:

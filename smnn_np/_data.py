@@ -8,6 +8,8 @@ from sklearn.metrics import r2_score
 
 from .text import clean_name
 
+_LARGEST = 1e100  # a measurement beyond this, or below its inverse, has no fourth power
+
 
 @dataclass(frozen=True)
 class Record:
@@ -105,6 +107,17 @@ def read_controls(controls: Any, n_rows: int, n_controls: int) -> np.ndarray:
     return values.reshape(n_rows, n_controls)
 
 
+def read_points(y: Any, n_states: int) -> np.ndarray:
+    """Check points at which a law is evaluated; return (n, n_states)."""
+    points = np.asarray(y, dtype=np.float64)
+    points = points.reshape(-1, 1) if n_states == 1 and points.ndim == 1 else points
+    if points.ndim != 2 or points.shape[1] != n_states:
+        raise ValueError(
+            f"y must have shape (n, {n_states}), one column for each state, not {points.shape}."
+        )
+    return points
+
+
 def mean_r2(y: Any, predicted: np.ndarray, sample_weight: Any) -> float:
     """R^2 averaged over states, each over what was measured."""
     states = read_states(y, len(predicted))
@@ -157,6 +170,13 @@ def read_states(y: Any, n_rows: int) -> np.ndarray:
     empty = np.flatnonzero(np.isnan(states).all(axis=0))
     if len(empty):
         raise ValueError(f"column {empty[0]} of y is NaN throughout: leave it out.")
+    size = np.nanmax(np.abs(states), axis=0, initial=0.0)
+    odd = np.flatnonzero((size > _LARGEST) | ((size > 0) & (size < 1 / _LARGEST)))
+    if len(odd):
+        raise ValueError(
+            f"column {odd[0]} of y reaches {size[odd[0]]:.3g}, whose powers overflow or vanish: "
+            "choose a unit in which its numbers are near one."
+        )
     return states
 
 
@@ -203,7 +223,13 @@ def build_record(t: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> Rec
     owner = np.cumsum(new) - 1
     within = np.where(seen, (filled - mean[owner]) ** 2, 0.0).sum(axis=0)
     controls = np.add.reduceat(t[:, 1:], first, axis=0) / size
-    return Record(t[first, 0], mean, count, within, controls, run[first], labels)
+    record = Record(t[first, 0], mean, count, within, controls, run[first], labels)
+    if not record.joined.any():
+        raise ValueError(
+            f"no run has two distinct times (n_samples = {len(t)}): a law needs at least two; "
+            "check the first column of t, and groups."
+        )
+    return record
 
 
 def _between(values: np.ndarray, position: np.ndarray, left: np.ndarray) -> np.ndarray:

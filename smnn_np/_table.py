@@ -157,11 +157,14 @@ def _split(text: str) -> tuple[list[tuple[str, ...]], list[int]]:
     delimiter = max(_DELIMITERS, key=kept[0].count) if kept else ","
     reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
     rows, lines = [], []
-    for cells in reader:
-        row = tuple(cell.strip() for cell in cells)
-        if any(row) and not row[0].startswith("#"):
-            rows.append(row)
-            lines.append(reader.line_num)
+    try:
+        for cells in reader:
+            row = tuple(cell.strip() for cell in cells)
+            if any(row) and not row[0].startswith("#"):
+                rows.append(row)
+                lines.append(reader.line_num)
+    except csv.Error as error:
+        raise TableError(f"line {reader.line_num} is no line of a table: {error}") from error
     return rows, lines
 
 

@@ -116,6 +116,8 @@ def ode_solve_vjp(
         If an input has the wrong kind, shape or value.
     numpy.linalg.LinAlgError
         If the system leaves an unknown undetermined to working precision.
+    OverflowError
+        If a gradient is too large for a float; raised by the pullback.
 
     See Also
     --------
@@ -199,6 +201,12 @@ def _gradients(
         np.zeros(0) if source is None else _collect(bar, source, inputs, n_core).reshape(shape)
         for bar, source, n_core, shape in zip(total, sources, _CORE_AXES, shapes, strict=True)
     ]
+    for name, gradient in zip(OdeGradients._fields, collected, strict=True):
+        if not np.isfinite(gradient).all():
+            raise OverflowError(
+                f"The gradient of {name} overflows: choose units in which steps, coefficients and "
+                f"weights are of a common size."
+            )
     gradients = OdeGradients(*collected)
     return gradients if inputs.initial is not None else gradients._replace(initial=None)
 

@@ -19,6 +19,7 @@ from ._data import (
     name_states,
     read_controls,
     read_groups,
+    read_points,
     read_states,
 )
 from .library import PolynomialLibrary, build_library
@@ -115,11 +116,6 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
         inputs = validate_data(self, as_columns(t), dtype=np.float64)
         states = read_states(y, len(inputs))
         record = build_record(inputs, states, read_groups(groups, len(inputs)))
-        if not record.joined.any():
-            raise ValueError(
-                f"no run has two distinct times (n_samples = {len(inputs)}): a law needs at least "
-                "two; check the first column of t, and groups."
-            )
         self._y_is_1d = np.asarray(y).ndim == 1
         self.state_names_ = name_states(y, states.shape[1])
         n_inputs = self.order * states.shape[1] + record.controls.shape[1]
@@ -174,13 +170,25 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return format_equations(self.state_names_, terms, self.coef_, self.order)
 
     def to_latex(self) -> list[str]:
-        """Write the equations in LaTeX, one string a state."""
+        """Write the equations in LaTeX.
+
+        Returns
+        -------
+        list of str
+            One equation for each state.
+        """
         check_is_fitted(self)
         terms = list(self.feature_names_out_)
         return latex_equations(self.state_names_, terms, self.coef_, self.order)
 
     def to_sympy(self) -> list[Any]:
-        """Return the right-hand sides as sympy expressions, one a state."""
+        """Return the right-hand sides as sympy expressions.
+
+        Returns
+        -------
+        list of sympy.Expr
+            One for each state.
+        """
         check_is_fitted(self)
         return sympy_equations(list(self.feature_names_out_), self.coef_)
 
@@ -199,7 +207,7 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ndarray of shape (n, n_states)
         """
         check_is_fitted(self)
-        states = np.asarray(y, dtype=np.float64).reshape(-1, self._law.states.shape[1])
+        states = read_points(y, self._law.states.shape[1])
         return self._law.rate(states, read_controls(controls, len(states), self.n_features_in_ - 1))
 
     def simulate(self, y0: ArrayLike, t: ArrayLike, controls: Any = None) -> np.ndarray:
@@ -265,10 +273,12 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        t, y, groups : array-like
+        t, y : array-like
             As in `fit`.
         sample_weight : array-like of shape (n,), default=None
             Weights of the samples.
+        groups : array-like of shape (n,), default=None
+            Labels of the runs, as in `fit`.
 
         Returns
         -------

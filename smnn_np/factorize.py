@@ -297,6 +297,6 @@ class Factor:
             raise np.linalg.LinAlgError(
                 f"The system{f' of series {index}' if index else ''} is singular to working "
                 f"precision at step {t} (time {time:.6g} from the first node): its rows leave an "
-                f"unknown undetermined; give more equation or initial rows, or larger weights"
-                f"{remedy}."
+                f"unknown undetermined, or their numbers overflow; give more equation or initial "
+                f"rows, or weights and units of a common size{remedy}."
             ) from None

@@ -144,8 +144,13 @@ def _spread(values: np.ndarray) -> float:
     return spread if spread > 1e-12 * size else (size or 1.0)
 
 
-def integral_start(problem: Problem, values: np.ndarray, slopes: np.ndarray) -> np.ndarray:
-    """Coefficients (P, S) by regression of increments on integrals of the terms."""
+def integral_start(
+    problem: Problem, values: np.ndarray, slopes: np.ndarray, n_most: int | None = None
+) -> np.ndarray:
+    """Coefficients (P, S) by regression of increments on integrals of the terms.
+
+    At most `n_most` terms an equation, by default as many as the measurements may determine.
+    """
     law = problem.law
     inputs = np.concatenate([values, law.controls], axis=1)
     terms, jacobian = law.library.values(inputs), law.library.jacobian(inputs)
@@ -160,7 +165,7 @@ def integral_start(problem: Problem, values: np.ndarray, slopes: np.ndarray) -> 
     rows, sides = _windows(pieces, gaps, law, duration=0.5)
     for position, s in enumerate(problem.targets):
         n_seen = int(problem.data.n_seen[position])
-        xi[:, s] = _select_columns(rows, sides[:, s], max(1, int(2 * n_seen**0.5)))
+        xi[:, s] = _select_columns(rows, sides[:, s], n_most or max(1, int(2 * n_seen**0.5)))
     return xi
 
 
@@ -242,7 +247,7 @@ def tighten(
         report(f"slack {fit.slack:.1e}  misfit {fit.data_cost:.6g}  links {fit.link_cost:.3g}")
         if fit.link_cost < NEGLIGIBLE:
             return fit
-        if good is not None and not fit.link_cost < n_seen:
+        if good is not None and not fit.converged and not fit.link_cost < n_seen:
             return replace(good, loose=True)
         good = fit
         # Without a law a spiky signal may have passed for one without noise.

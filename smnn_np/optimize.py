@@ -11,6 +11,9 @@ from .dynamics import Law
 _MAX_TRIALS = 9
 _LEAST_DAMPING = 1e-3
 _N_CORRECTIONS = 2
+# In units where states, time and terms are near one, coefficients are: a weak prior says so. It
+# keeps a fit from explaining one state by a million times the slack of another.
+COEFFICIENT_STD = 1e3
 _INDIFFERENT = 1e-6  # chi-square below which rounding decides whether a cost falls
 
 
@@ -85,7 +88,12 @@ class JointFit:
     @property
     def cost(self) -> float:
         """Everything that is minimized."""
-        return self.data_cost + self.link_cost
+        return self.data_cost + self.link_cost + self.prior_cost
+
+    @property
+    def prior_cost(self) -> float:
+        """Misfit of the coefficients to their prior."""
+        return float(((self.active_xi / COEFFICIENT_STD) ** 2).sum())
 
     @property
     def active_xi(self) -> np.ndarray:
@@ -139,7 +147,8 @@ def _damped_step(
     Damping costs no new elimination: the nodes follow from whatever the coefficients do.
     """
     gram = elimination.border.T @ elimination.border
-    rhs = elimination.border.T @ elimination.border_rhs
+    gram += np.eye(len(gram)) / COEFFICIENT_STD**2
+    rhs = elimination.border.T @ elimination.border_rhs - fit.active_xi / COEFFICIENT_STD**2
     covariance = solve_border(gram, rhs)[1]
     for _ in range(_MAX_TRIALS):
         damped = gram + damping * np.diag(np.diag(gram))

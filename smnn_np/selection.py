@@ -34,6 +34,8 @@ _MAX_ROUNDS = 6
 _LOOSER, _N_TIGHTENINGS = 1e4, 4
 _WEAK = 3.0  # standard errors below which terms are dropped several at a time
 _N_CANDIDATES = 8
+_N_FEW = 3  # terms an equation in the second start: from all, nearly dependent terms get stuck
+_N_ALTERNATIVES = 3  # terms tried, where no fit settles without the weakest
 _GAIN = 1e-3  # least improvement of the criterion
 _ENOUGH = 100.0  # a model this much worse than the best ends the path
 _HOPELESS = 1000.0  # a model this much worse is not fitted to the end
@@ -77,7 +79,12 @@ def discover(
         full = tighten(problem, values, start, report)
         if not full.loose:
             break
-    return problem, search(problem, full, report)
+    path = search(problem, full, Path(report))
+    if xi is None:
+        report("starting again from few terms")
+        few = tighten(problem, values, integral_start(problem, values, slopes, _N_FEW), report)
+        path = path if few.loose else search(problem, few, path)
+    return problem, path
 
 
 def criterion(problem: Problem, fit: JointFit) -> float:
@@ -93,7 +100,7 @@ def criterion(problem: Problem, fit: JointFit) -> float:
     models -= gammaln(n_candidates - fit.n_terms + 1)
     n, n_fitted = n_seen.sum(), fit.n_terms + problem.n_initial
     price = n_fitted * np.log(n) * n / max(n - n_fitted - 2, 1.0)
-    return misfit + fit.link_cost + price + 2 * float(models)
+    return misfit + fit.link_cost + fit.prior_cost + price + 2 * float(models)
 
 
 def noise_levels(problem: Problem, fit: JointFit) -> np.ndarray:
@@ -174,9 +181,8 @@ class Path:
         return [self._by_size[size] for size in sorted(self._by_size, reverse=True)]
 
 
-def search(problem: Problem, start: JointFit, report: Callable[[str], None]) -> Path:
+def search(problem: Problem, start: JointFit, path: Path) -> Path:
     """Go down from all terms to too few; then add to and drop from the best while that helps."""
-    path = Path(report)
     first = settle(problem, start)
     if not np.isfinite(first.criterion):
         loose = replace(start, loose=True, slack=start.slack * _LOOSER)
@@ -201,16 +207,24 @@ def _go_down(problem: Problem, model: Scored, path: Path, enough: float) -> None
     """Drop the weakest terms and refit, until the criterion is `enough` above the lowest met."""
     lowest = model.criterion
     while model.n_terms > 1:
-        n_weak = int((significance(model.fit) < _WEAK).sum())
-        n_drop = max(1, n_weak // 3)
-        limit = path.best.criterion + _HOPELESS
-        smaller = _drop(problem, model, n_drop, limit)
-        if n_drop > 1 and model.criterion < smaller.criterion:
-            smaller = _drop(problem, model, 1, limit)
-        model = path.add(smaller)
+        model = path.add(_drop_some(problem, model, path.best.criterion + _HOPELESS))
         if not model.criterion <= lowest + enough or (enough == 0 and model.criterion == np.inf):
             break
         lowest = min(lowest, model.criterion)
+
+
+def _drop_some(problem: Problem, model: Scored, limit: float) -> Scored:
+    """Drop a third of the weak terms, else the weakest; if no fit settles, one that is next."""
+    order = np.argsort(significance(model.fit))
+    n_drop = max(1, int((significance(model.fit) < _WEAK).sum()) // 3)
+    smaller = _drop(problem, model, order[:n_drop], limit)
+    if n_drop > 1 and model.criterion < smaller.criterion:
+        smaller = _drop(problem, model, order[:1], limit)
+    for next_weakest in order[1:_N_ALTERNATIVES]:
+        if np.isfinite(smaller.criterion):
+            break
+        smaller = _drop(problem, model, np.array([next_weakest]), limit)
+    return smaller
 
 
 def significance(fit: JointFit) -> np.ndarray:
@@ -218,15 +232,14 @@ def significance(fit: JointFit) -> np.ndarray:
     return np.abs(fit.active_xi) / np.sqrt(np.diag(fit.covariance))
 
 
-def _drop(problem: Problem, model: Scored, n_drop: int, limit: float) -> Scored:
-    """Refit without the weakest terms.
+def _drop(problem: Problem, model: Scored, weakest: np.ndarray, limit: float) -> Scored:
+    """Refit without some terms.
 
     The others first take over what their covariance says: nearly collinear terms have large
     coefficients that cancel, and no iteration would find back from dropping one alone.
     """
     fit = model.fit
-    order = np.argsort(significance(fit))
-    weakest, kept = order[:n_drop], np.sort(order[n_drop:])
+    kept = np.setdiff1d(np.arange(fit.n_terms), weakest)
     shared = fit.covariance[np.ix_(kept, weakest)]
     own = fit.covariance[np.ix_(weakest, weakest)]
     values = fit.active_xi

@@ -150,7 +150,8 @@ def integrate(
         return rate(t, y)
 
     def escaped(t: float, y: np.ndarray) -> float:
-        return 1.0 - float(np.max(np.abs(y) / limit))
+        farthest = float(np.max(np.abs(y) / limit))
+        return 1.0 - farthest if np.isfinite(farthest) else -1.0
 
     escaped.terminal = True  # type: ignore[attr-defined]
     options = {"rtol": _TOLERANCE, "atol": _TOLERANCE * scale, "events": escaped}

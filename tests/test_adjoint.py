@@ -170,6 +170,15 @@ def test_wrong_cotangent_is_refused():
         pullback(y)
 
 
+def test_overflowing_gradient_is_loud():
+    y, pullback = smnn.ode_solve_vjp(
+        [[[[1.0, 0.0, 1.0]]]], [[0.0]], [[[1.0, 0.0]]], 1e300, n_steps=11
+    )
+    assert np.isfinite(y).all()
+    with pytest.raises(OverflowError, match=r"The gradient of .* overflows"):
+        pullback(np.ones_like(y))
+
+
 def test_all_seven_inputs_are_covered():
     """The list above is that of the solver's signature."""
     assert list(itertools.islice(INPUTS, 4)) == ["coefficients", "rhs", "initial", "steps"]
