@@ -9,6 +9,7 @@ from ._series import Series
 from .discoverer import SMNNDiscoverer
 from .text import format_equations_with_errors
 
+_POOR = 0.5  # R^2 of the smoothed states below which the equations explain little
 _GOOD = 0.9  # R^2 of smoothed states above which the trajectory is worth a word
 
 
@@ -78,6 +79,13 @@ def _describe_quality(smoothed: float, simulated: float) -> list[str]:
         "R^2 of the trajectory simulated from the first state: "
         + ("none, it blows up" if blown_up else f"{simulated:.4f}"),
     ]
+    if smoothed < _POOR:
+        lines.append(
+            "  (these equations explain little: most of the record counts as noise in them;"
+        )
+        lines.append(
+            "  another --degree, further states or a shorter stretch of time may do better)"
+        )
     if smoothed > _GOOD and (blown_up or simulated < smoothed - 0.2):
         lines.append(
             "  (the trajectory leaves the data: sooner or later any does if the law is chaotic;"

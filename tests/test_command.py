@@ -233,3 +233,17 @@ def test_a_chaotic_trajectory_is_explained(here, capsys):
     printed = capsys.readouterr().out
     assert "x' = -(10.0000 ± " in printed
     assert "leaves the data: sooner or later any does if the law is chaotic" in printed
+
+
+def test_equations_that_explain_little_are_called_that(here, capsys):
+    """The chemostat's predators age: no quadratic law of two states follows 374 days of it."""
+    assert main(["discover", "--example", "chemostat", "--plot", "none"]) == 0
+    printed = capsys.readouterr().out
+    assert float(re.search(r"smoothed states: (\S+)", printed)[1]) < 0.5
+    assert "these equations explain little" in printed
+
+
+def test_a_cell_too_long_for_a_table_is_one_sentence(here, capsys):
+    Path("big.csv").write_text("t,x\n0,1\n1," + "1" * 200_000 + "\n")
+    assert main(["discover", "big.csv"]) == 2
+    assert "is no line of a table" in capsys.readouterr().err
