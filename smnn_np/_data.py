@@ -44,6 +44,17 @@ class Record:
         """Whether two neighbours belong to one run (N - 1,)."""
         return self.run[1:] == self.run[:-1]
 
+    def points(self, order: int) -> np.ndarray:
+        """Points [states, rates if order 2, controls] that the record visits (n, n_inputs)."""
+        seen = self.count > 0
+        typical = (self.mean * seen).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+        states = np.where(seen, self.mean, typical)
+        if order == 1:
+            return np.concatenate([states, self.controls], axis=1)
+        left = np.flatnonzero(self.joined)
+        rates = np.diff(states, axis=0)[left] / np.diff(self.times)[left, None]
+        return np.concatenate([states[left], rates, self.controls[left]], axis=1)
+
     def thin(self, n_pieces: int, length: int) -> "Record":
         """Keep evenly spread stretches of at most `length` nodes, each as a run of its own."""
         starts = np.linspace(0, len(self.times) - length, n_pieces).astype(int)

@@ -41,7 +41,7 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Highest degree of the polynomial candidate terms.
     library : transformer, default=None
         Candidate terms of [states, controls] instead of polynomials: a scikit-learn transformer
-        with ``get_feature_names_out``. It is fitted to the smoothed states and controls.
+        with ``get_feature_names_out``. It is fitted to the measured states and controls.
     order : {1, 2}, default=1
         Order of the equations; 2 finds x'' = f(x, x', u) from measured x.
     verbose : int, default=0
@@ -118,8 +118,7 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
         record = build_record(inputs, states, read_groups(groups, len(inputs)))
         self._y_is_1d = np.asarray(y).ndim == 1
         self.state_names_ = name_states(y, states.shape[1])
-        n_inputs = self.order * states.shape[1] + record.controls.shape[1]
-        self._library = build_library(self.library, self.degree, n_inputs)
+        self._library = build_library(self.library, self.degree, record.points(self.order))
         self.feature_names_out_ = np.array(self._library.names(self._input_names()), dtype=object)
         if isinstance(self._library, PolynomialLibrary):
             self.powers_ = self._library.powers

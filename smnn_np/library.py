@@ -16,6 +16,7 @@ from sklearn.base import clone
 
 from ._kernels.polynomial import monomial_slopes, monomials
 
+_BLOWN_UP = 1e100
 _MAX_TERMS = 5000
 
 
@@ -92,9 +93,12 @@ class TransformerLibrary:
         return [str(name) for name in names]
 
     def values(self, points: np.ndarray) -> np.ndarray:
-        """Transform the points: (n, n_inputs) -> (n, n_terms)."""
-        values = self.transformer.transform(points)  # type: ignore[attr-defined]
-        return np.asarray(values, dtype=np.float64)
+        """Transform the points: (n, n_inputs) -> (n, n_terms); NaN where a trial flow blew up."""
+        finite = (np.abs(points) < _BLOWN_UP).all(axis=1)
+        # Transformers refuse what is not finite, and zero points: let one harmless point stand in.
+        harmless = np.where(finite[:, None], points, 0.0)
+        values = np.asarray(self.transformer.transform(harmless), dtype=np.float64)  # type: ignore[attr-defined]
+        return np.where(finite[:, None], values, np.nan)
 
     def jacobian(self, points: np.ndarray) -> np.ndarray:
         """Difference the transform: (n, n_inputs) -> (n, n_terms, n_inputs)."""
@@ -140,8 +144,9 @@ class ScaledLibrary:
         return np.multiply(slopes, self._slope_scale, out=slopes)
 
 
-def build_library(transformer: Any, degree: int, n_inputs: int) -> Library:
-    """Build the polynomials of a degree, or wrap a scikit-learn transformer."""
+def build_library(transformer: Any, degree: int, points: np.ndarray) -> Library:
+    """Build the polynomials of a degree, or fit a scikit-learn transformer to points (n, D)."""
+    n_inputs = points.shape[1]
     if transformer is not None:
         wanted = ("fit", "transform", "get_feature_names_out")
         missing = [name for name in wanted if not hasattr(transformer, name)]
@@ -150,7 +155,7 @@ def build_library(transformer: Any, degree: int, n_inputs: int) -> Library:
                 f"library must be a transformer with {', '.join(wanted)}; {transformer!r} lacks "
                 f"{', '.join(missing)}."
             )
-        return TransformerLibrary(clone(transformer).fit(np.zeros((1, n_inputs))))
+        return TransformerLibrary(clone(transformer).fit(points))
     if not isinstance(degree, Integral) or degree < 0:
         raise ValueError(f"degree must be a whole number of at least 0, not {degree!r}.")
     n_terms = comb(n_inputs + int(degree), int(degree))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.preprocessing import PolynomialFeatures
+from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
 
 from smnn_np.library import PolynomialLibrary, ScaledLibrary, TransformerLibrary, build_library
 
@@ -57,8 +57,18 @@ def test_jacobian_at_zero_is_finite():
 
 def test_bad_settings_are_refused():
     with pytest.raises(ValueError, match=r"degree must be .* at least 0, not 1\.5"):
-        build_library(None, 1.5, 2)
+        build_library(None, 1.5, np.zeros((1, 2)))
     with pytest.raises(ValueError, match=r"candidate terms of 300 inputs.*lower the degree"):
-        build_library(None, 2, 300)
+        build_library(None, 2, np.zeros((1, 300)))
     with pytest.raises(ValueError, match="library must be a transformer"):
-        build_library("poly", 2, 2)
+        build_library("poly", 2, np.zeros((1, 2)))
+
+
+def test_a_transformer_sees_the_points_it_is_fitted_to_and_no_blown_up_ones():
+    points = np.linspace(-3.0, 5.0, 20)[:, None]
+    library = build_library(SplineTransformer(4), 2, points)
+    inside = library.values(points)
+    np.testing.assert_allclose(inside.sum(axis=1), 1.0)  # splines are a partition of unity there
+    blown = library.values(np.array([[np.nan], [np.inf], [0.0]]))
+    assert np.isnan(blown[:2]).all()
+    assert np.isfinite(blown[2]).all()
