@@ -218,11 +218,16 @@ def _forward(rows: np.ndarray, side: np.ndarray, n_most: int) -> np.ndarray:
 
 
 def tighten(
-    problem: Problem, values: np.ndarray, xi: np.ndarray, report: Callable[[str], None]
+    problem: Problem,
+    values: np.ndarray,
+    xi: np.ndarray,
+    report: Callable[[str], None],
+    hopeless: Callable[[JointFit], bool] = lambda fit: False,
 ) -> JointFit:
     """Joint fit of all chosen terms; the slack of the dynamics falls until they count as exact.
 
-    Where no such law follows the data the tightest slack that did is kept, as process noise.
+    Where no such law follows the data the tightest slack that did is kept, as process noise; so it
+    is from where the caller calls the fit hopeless.
     """
     law, data = problem.law, problem.data
     active = xi[:, problem.targets] != 0
@@ -247,6 +252,8 @@ def tighten(
         report(f"slack {fit.slack:.1e}  misfit {fit.data_cost:.6g}  links {fit.link_cost:.3g}")
         if fit.link_cost < NEGLIGIBLE:
             return fit
+        if hopeless(fit):
+            return replace(fit, loose=True)
         if good is not None and not fit.converged and not fit.link_cost < n_seen:
             return replace(good, loose=True)
         good = fit

@@ -82,7 +82,9 @@ def discover(
     path = search(problem, full, Path(report))
     if xi is None:
         report("starting again from few terms")
-        few = tighten(problem, values, integral_start(problem, values, slopes, _N_FEW), report)
+        limit = path.best.criterion + _HOPELESS
+        start = integral_start(problem, values, slopes, _N_FEW)
+        few = tighten(problem, values, start, report, lambda fit: criterion(problem, fit) > limit)
         path = path if few.loose else search(problem, few, path)
     return problem, path
 
