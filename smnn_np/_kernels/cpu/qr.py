@@ -158,7 +158,7 @@ def _finish_node(rows, matrix, count, n, stride, t, triangle, at, failed, carry)
 def factor_qr(rows, listed, first, last, triangle, status):
     """Factorize blocks first .. last - 1; status (n,) is -1 or the node of an unusable pivot."""
     n_lanes, orders = len(rows.lanes), n_orders(rows)
-    m, equations_stride = n_dims(rows) * orders, 0
+    m = n_dims(rows) * orders
     n = len(rows.nodes) * m
     stride = (n + n_padding(rows)) * n_lanes
     height = n - m + n_equations(rows) + n_dims(rows) * (rows.n_initial_orders + 2 * orders + 1)
