@@ -33,10 +33,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._group import Group
-from ._kernels.threads import in_parallel
 from ._validation import OdeInputs, check_cotangent, check_ode
-from .factorize import Factor, Solved
+from .factorize import Factor
 from .taylor import Array, flatten_right_side
 
 
@@ -160,39 +158,27 @@ def ode_solve_vjp(
     def pullback(y_bar: ArrayLike) -> OdeGradients:
         """Gradients of a scalar with respect to all inputs, given that with respect to y."""
         cotangent = check_cotangent(y_bar, inputs.shape).reshape(solution.shape)
-        adjoint = factor.solve_adjoint(cotangent)
-        return _gradients(factor, right_side, solution, adjoint, inputs, shapes)
+        return _gradients(factor, cotangent, right_side, solution, inputs, shapes)
 
     return factor.to_output(solution), pullback
 
 
 def _gradients(
     factor: Factor,
+    cotangent: Array,
     right_side: tuple[Array, Array],
     solution: Array,
-    adjoint: Solved,
     inputs: OdeInputs,
     shapes: list[tuple[int, ...]],
 ) -> OdeGradients:
-    """Run the gradient kernel and give each gradient its input's shape and dtype."""
+    """Pull y_bar back, and give each gradient its input's shape and dtype."""
     rows = factor.rows
     flat = (
         rows.coefficients, *right_side, rows.steps,
         rows.weight_equation, rows.weight_initial, rows.weight_smooth,
     )  # fmt: skip
     total = tuple(np.zeros(array.shape) for array in flat)
-
-    def add_group(part: tuple[Group, Array]) -> tuple[Array, ...]:
-        # Groups share no series, so they may share the arrays where every series has its own.
-        own = [len(whole) == rows.n_series for whole in total]
-        bars = tuple(x if mine else np.zeros_like(x) for x, mine in zip(total, own, strict=True))
-        part[0].add_gradients(right_side, solution, part[1], bars)
-        return bars
-
-    for bars in in_parallel(add_group, adjoint):
-        for whole, bar in zip(total, bars, strict=True):
-            if bar is not whole:
-                whole += bar
+    factor.pull(cotangent, right_side, solution, total)
     sources = (
         inputs.coefficients, inputs.rhs, inputs.initial, inputs.steps,
         inputs.weight_equation, inputs.weight_initial, inputs.weight_smooth,

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._group import CONTRACTION, MAX_QR, Group, SingularError, Source
+from ._group import MAX_QR, Group, RightSide, SingularError
 from ._kernels import cpu
 from ._kernels.threads import in_parallel, split
 from ._validation import OdeInputs, check_right_side
-from .taylor import Array, flatten_right_side, taylor_rows
+from .taylor import Array, flatten_right_side, read_only, taylor_rows
 
-Solved = list[tuple[Group, Array]]  # the scaled unknowns of each group's blocks
+Solved = list[tuple[Group, Array]]  # groups and the scaled unknowns of their blocks
 
 
 class Factor:
@@ -197,34 +197,43 @@ class Factor:
 
     def solve_rows(self, rhs: Array, initial: Array) -> Array:
         """Least-squares solution y (B, T, m) for right sides laid out by `flatten_right_side`."""
-
-        def prepare(group: Group) -> Source:
-            return lambda z, out: group.residual(rhs, initial, z, out)
-
         rows = self.rows
         y = np.empty((rows.n_series, rows.n_nodes, rows.n_unknowns))
-        for group, z in self._solve(prepare):
-            group.scatter(z, y)
+
+        def solve(group: Group) -> list[Group]:
+            solved = self._solve_group(group, (rhs, initial, self._nothing[2]))
+            for part, z in solved:
+                part.scatter(z, y)
+            return [part for part, _ in solved]
+
+        self._for_all(solve)
         if not (self._judged or y.any(axis=(1, 2)).all()):
             self.judge()  # a solution of zeros says nothing about the system
         return y
 
-    def solve_adjoint(self, y_bar: Array) -> Solved:
-        """``(A^T A)^-1 y_bar`` for y_bar (B, T, m)."""
-        shape = self._inputs.shape
-        rhs = np.zeros((1, 1, shape.n_equations))
-        initial = np.zeros((1, 1, shape.n_dims, shape.n_initial_orders))
+    def pull(
+        self, y_bar: Array, right_side: tuple[Array, Array], y: Array, bars: tuple[Array, ...]
+    ) -> None:
+        """Add to `bars` the gradients in all inputs, from that in y; y_bar and y are (B, T, m).
 
-        def prepare(group: Group) -> Source:
-            target = group.gather(y_bar, is_gradient=True)
+        An array of `bars` that series share is added to by one thread at a time.
+        """
+        shared = [len(bar) < self.rows.n_series for bar in bars]
+        lock = threading.Lock()
 
-            def residual(z: Array, out: Array) -> None:
-                group.residual(rhs, initial, z, out)
-                cpu.add_blocks(0, group.n_blocks, group.stride, target, out)
+        def pull(group: Group) -> list[Group]:
+            # a = (A^T A)^-1 y_bar
+            solved = self._solve_group(group, (*self._nothing[:2], read_only(y_bar)))
+            own = tuple(np.zeros_like(b) if s else b for b, s in zip(bars, shared, strict=True))
+            for part, a in solved:
+                part.add_gradients(right_side, y, a, own)
+            with lock:
+                for whole, mine in zip(bars, own, strict=True):
+                    if mine is not whole:
+                        whole += mine
+            return [part for part, _ in solved]
 
-            return residual
-
-        return self._solve(prepare)
+        self._for_all(pull)
 
     def to_output(self, y: Array, dtype: np.dtype | None = None) -> NDArray:
         """Copy y (B, T, m) into the user's shape and dtype."""
@@ -249,33 +258,40 @@ class Factor:
             group.check_status()
         return group
 
-    def _solve(self, prepare: Callable[[Group], Source]) -> Solved:
-        """Solve all groups; `prepare` makes a group's residual function."""
-        with self._lock, self._explained():
-            parts = in_parallel(lambda group: self._solve_group(group, prepare), self._groups)
-            solved = [pair for part in parts for pair in part if pair[0].valid.any()]
-            self._groups = [group for group, _ in solved]
-        return solved
+    @property
+    def _nothing(self) -> RightSide:
+        """A right side of zeros."""
+        shape = self._inputs.shape
+        return (  # of the shapes that serve every series and node
+            read_only(np.zeros((1, 1, shape.n_equations))),
+            read_only(np.zeros((1, 1, shape.n_dims, shape.n_initial_orders))),
+            read_only(np.zeros((1, 1, self.rows.n_unknowns))),
+        )
 
-    def _solve_group(self, group: Group, prepare: Callable[[Group], Source]) -> Solved:
+    def _for_all(self, work: Callable[[Group], list[Group]]) -> None:
+        """Apply `work` to all groups at once; it returns the groups that take their places."""
+        with self._lock, self._explained():
+            parts = in_parallel(work, self._groups)
+            self._groups = [group for part in parts for group in part if group.valid.any()]
+
+    def _solve_group(self, group: Group, right_side: RightSide) -> Solved:
         """Solve a group; where the choice is ours, split off the series that need QR."""
-        z, residual = group.zeros(), prepare(group)
         if group.by_qr:
-            group.solve_refined(residual, z, MAX_QR)
-            return [(group, z)]
+            return [(group, group.refine(right_side, MAX_QR)[0])]
         if self._inputs.factorization == "cholesky":
-            self._warn_of(group.solve_refined(residual, z, 1))
+            z, change = group.refine(right_side, 1)
+            self._warn_of(change)
             return [(group, z)]
-        rejected = group.solve_judged(residual, z)
+        z, rejected = group.prove(right_side)
         if not rejected.any():
             return [(group, z)]
         group.valid &= ~rejected
         redone = Group(self.rows, group.series[rejected], by_qr=True)
         redone.check_status()
-        return [(group, z), *self._solve_group(redone, prepare)]
+        return [(group, z), *self._solve_group(redone, right_side)]
 
     def _warn_of(self, refinement: float) -> None:
-        if refinement > CONTRACTION:
+        if refinement > cpu.CONTRACTION:
             warnings.warn(
                 f"The solution by Cholesky may have no correct digits: a refinement changed it by "
                 f'{refinement:.1%}; use factorization="auto" or "qr".',

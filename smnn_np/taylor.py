@@ -33,8 +33,8 @@ Array = NDArray[np.float64]
 
 LANES = 8  # series side by side: two AVX2 registers or one of AVX-512, measured best
 WIDTH = 4  # columns at once for a single series of many unknowns
-UNROLLED_ORDERS = 6  # a scalar ODE of at most so many orders gets kernels of its own ...
-UNROLLED_SIZE = 5_000  # ... if there are so many nodes that it pays to compile them
+UNROLLED_UNKNOWNS = 9  # nodes of so many unknowns get kernels with all sizes compiled in ...
+UNROLLED_NODES = 2_000  # ... for so many nodes that it pays; a scalar equation always
 
 
 class TaylorRows(NamedTuple):
@@ -52,6 +52,7 @@ class TaylorRows(NamedTuple):
     weight_smooth: Array  # (B, T - 1)
     factorials: Array  # (2, R) 1 / k! and (-1)^k / k!
     link_products: Array  # (3, R, R) normal products of a unit link, see `link_products`
+    link_rows: Array  # (L, 2, R) rows of a unit link at its two nodes, see `link_rows`
     n_series: int
     n_nodes: int
     n_initial_steps: int
@@ -60,7 +61,7 @@ class TaylorRows(NamedTuple):
     uniform: bool  # all links of a series are alike
     lanes: tuple[int, ...]  # its length W: series side by side in one SIMD register
     width: tuple[int, ...]  # its length: numbers that a row operation takes at once
-    orders: tuple[int, ...]  # its length R where V = Q = 1 and R is small, so compiled in; else ()
+    sizes: tuple[tuple[int, ...], ...]  # lengths Q, V, R where they are compiled in, else ()
 
     @property
     def n_unknowns(self) -> int:
@@ -75,8 +76,14 @@ class TaylorRows(NamedTuple):
         return self.n_unknowns * (n_columns + padding) * len(self.lanes)
 
 
-def link_products(n_orders: int, central: bool) -> Array:
-    """Normal products of the forward and backward rows of one dimension, in scaled unknowns.
+def factorials(n_orders: int) -> tuple[list[float], list[float]]:
+    """``1 / k!`` and ``(-1)^k / k!``: entries of the forward and of the backward rows."""
+    plus = [1.0 / factorial(k) for k in range(n_orders)]
+    return plus, [(-1.0) ** k * each for k, each in enumerate(plus)]
+
+
+def unit_link(n_orders: int, central: bool = False) -> tuple[Array, Array]:
+    """Forward and backward rows of one dimension, in scaled unknowns.
 
     Parameters
     ----------
@@ -87,19 +94,37 @@ def link_products(n_orders: int, central: bool) -> Array:
 
     Returns
     -------
-    ndarray of shape (3, R, R)
-        Products of the entries at node t with themselves, of those at t with those at t + 1, and
-        of those at t + 1 with themselves, for unit weight and equal steps.
+    near, far : ndarray of shape (L, R)
+        Entries at node t and at node t + 1, for unit weight and equal steps; L = 2 R, or 2 R - 2
+        with central rows.
     """
-    near = np.zeros((2, n_orders, n_orders))
-    far = np.zeros((2, n_orders, n_orders))
-    for r in range(n_orders - 1 if central else n_orders):
-        for o in range(r, n_orders):
-            near[0, r, o] = 1.0 / factorial(o - r)
-            far[1, r, o] = (-1.0) ** (o - r) / factorial(o - r)
-        far[0, r, r] = near[1, r, r] = -1.0
-    pairs = ((near, near), (near, far), (far, far))
-    return np.stack([np.einsum("kri,krj->ij", *pair) for pair in pairs])
+    plus, minus = factorials(n_orders)
+    taylor, inverse = (
+        sum(np.diag(np.full(n_orders - k, table[k]), k) for k in range(n_orders))
+        for table in (plus, minus)
+    )
+    kept, unit = n_orders - central, np.eye(n_orders)
+    near = np.concatenate([taylor[:kept], -unit[:kept]])
+    return near, np.concatenate([-unit[:kept], inverse[:kept]])
+
+
+def link_products(n_orders: int, central: bool = False) -> Array:
+    """Normal products (3, R, R) of the rows of `unit_link`: near-near, near-far, far-far."""
+    near, far = unit_link(n_orders, central)
+    return np.stack([near.T @ near, near.T @ far, far.T @ far])
+
+
+def link_triangle(n_orders: int) -> tuple[Array, Array]:
+    """Rotate the 2 R rows of `unit_link` into R rows: upper triangles (R, R), near and far.
+
+    With E the Taylor matrix, the forward rows are ``(E, -I)`` and the backward rows
+    ``-E^-1 (E, -I)``, so that all 2 R rows have rank R. Their near parts have the normal matrix
+    ``E^T E + I = N^T N``; the rows ``(N, -N E^-1)`` have the same normal matrix as all of them.
+    """
+    near, far = unit_link(n_orders)
+    taylor, inverse = near[:n_orders], far[n_orders:]
+    upper = np.linalg.cholesky(taylor.T @ taylor + np.eye(n_orders)).T
+    return upper, -upper @ inverse
 
 
 def flatten_batch(array: Array, batch: tuple[int, ...], n_core: int) -> Array:
@@ -108,9 +133,14 @@ def flatten_batch(array: Array, batch: tuple[int, ...], n_core: int) -> Array:
     if prod(lead) != 1 and lead != batch:
         array = np.broadcast_to(array, batch + core)
         lead = batch
-    flat = np.ascontiguousarray(array).reshape((prod(lead), *core)).view()
-    flat.flags.writeable = False  # one array type for every caller: one compilation
-    return flat
+    return read_only(np.ascontiguousarray(array).reshape((prod(lead), *core)))
+
+
+def read_only(array: Array) -> Array:
+    """A view that cannot be written: one array type for every caller, hence one compilation."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def flatten_right_side(inputs: OdeInputs) -> tuple[Array, Array]:
@@ -129,18 +159,21 @@ def taylor_rows(inputs: OdeInputs) -> TaylorRows:
     n_series, n_orders = prod(shape.batch), shape.n_orders
     steps = flatten_batch(inputs.steps, shape.batch, 1)
     weight_smooth = flatten_batch(inputs.weight_smooth, shape.batch, 1)
-    signs = np.array([[1.0], [-1.0]]) ** np.arange(n_orders)
-    scalar = shape.n_equations == shape.n_dims == 1 and n_orders <= UNROLLED_ORDERS
-    unrolled = scalar and not central and n_series * shape.n_steps >= UNROLLED_SIZE
+    n_equations, n_dims, n_unknowns = shape.n_equations, shape.n_dims, shape.n_dims * n_orders
+    small = max(n_unknowns, n_equations) <= UNROLLED_UNKNOWNS and not central
+    scalar = n_equations == n_dims == 1
+    unrolled = small and (scalar or n_series * shape.n_steps >= UNROLLED_NODES)
     n_lanes = LANES if n_series >= LANES else 1
+    wide = not unrolled and n_lanes == 1 and n_unknowns > WIDTH
     return TaylorRows(
         flatten_batch(inputs.coefficients, shape.batch, 4),
         steps,
         flatten_batch(inputs.weight_equation, shape.batch, 2),
         flatten_batch(inputs.weight_initial, shape.batch, 3),
         weight_smooth,
-        signs / [factorial(k) for k in range(n_orders)],
+        np.array(factorials(n_orders)),
         link_products(n_orders, central),
+        np.stack(unit_link(n_orders, central) if central else link_triangle(n_orders), axis=1),
         n_series,
         shape.n_steps,
         shape.n_initial_steps,
@@ -148,8 +181,8 @@ def taylor_rows(inputs: OdeInputs) -> TaylorRows:
         (0,) * (3 if central else 2),
         _is_constant(steps) and _is_constant(weight_smooth),
         (0,) * n_lanes,
-        (0,) * (WIDTH if n_lanes == 1 and shape.n_dims * n_orders > WIDTH else n_lanes),
-        (0,) * (n_orders if unrolled else 0),
+        (0,) * (WIDTH if wide else n_lanes),
+        tuple((0,) * n for n in (n_equations, n_dims, n_orders)) if unrolled else (),
     )
 
 

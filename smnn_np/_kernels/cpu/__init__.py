@@ -3,32 +3,35 @@
 Contract of every kernel: float64 arrays in, results written to the arrays named last, no
 allocation inside the loop over nodes, no exception. A kernel works on blocks first .. last - 1;
 a block is W series of `listed` side by side, one per SIMD lane, so that every unknown is W
-neighbouring numbers (`lanes`). Unknowns are the scaled jets ``z`` (T, m) of `smnn_np.taylor`,
-m = V * R, order fastest.
+neighbouring numbers. Unknowns are the scaled jets ``z`` (T, m) of `smnn_np.taylor`, m = V * R,
+order fastest.
 
-A series is eliminated node by node on a *front*: the unknowns of nodes t .. t + p, p = 1, or 2
-with central rows. The front takes in the rows that start at node t, eliminates the m unknowns of
-node t, keeps the m finished rows of the triangle R and moves on by one node. Cholesky holds the
-normal matrix of the front, QR its rows; both leave the same R, with ``A^T A = R^T R``:
-``triangle`` (block, T, m, (p + 1) m + padding) columns, the diagonal inverted.
+Both factorizations, Cholesky of the normal matrix and QR of the rows, leave the same
+``A^T A = U^T D U`` with U unit upper triangular: ``triangle`` (block, T, m, n + padding) columns,
+n the unknowns that a finished row may touch, with D^-1 on the diagonal.
 """
 
-from .cholesky import factor_cholesky
-from .gradient import row_gradients
+from .blocks import (
+    CONTRACTION,
+    FINE,
+    REJECTED,
+    cholesky_blocks,
+    gradient_blocks,
+    qr_blocks,
+    scatter_blocks,
+    solve_blocks,
+)
 from .inverse import log_determinant, selected_inverse
-from .qr import factor_qr
-from .solve import add_blocks, add_correction, gather, normal_residual, scatter, solve_normal
 
 __all__ = [
-    "add_blocks",
-    "add_correction",
-    "factor_cholesky",
-    "factor_qr",
-    "gather",
+    "CONTRACTION",
+    "FINE",
+    "REJECTED",
+    "cholesky_blocks",
+    "gradient_blocks",
     "log_determinant",
-    "normal_residual",
-    "row_gradients",
-    "scatter",
+    "qr_blocks",
+    "scatter_blocks",
     "selected_inverse",
-    "solve_normal",
+    "solve_blocks",
 ]

@@ -1,9 +1,9 @@
-"""Selected entries of ``(A^T A)^-1 = (R^T R)^-1``, from the last node to the first.
+"""Selected entries of ``(A^T A)^-1 = (U^T D U)^-1``, from the last node to the first.
 
-With ``G = R_tt^-1`` and ``C = G [R_t,t+1 ...]`` the block row of R says
-``z_t = G e_t - C z_next``, e_t white: hence ``cov(z_t, z_next) = -C W`` and
-``cov(z_t) = G G^T + C W C^T``, where W is the covariance of the following nodes that a row touches
-(Takahashi, Fagan and Chin, 1973; the smoother of Rauch, Tung and Striebel is the same recursion).
+With ``G = U_tt^-1`` and ``C = G [U_t,t+1 ...]`` the block row of U says
+``z_t = G e_t - C z_next`` with ``cov(e_t) = D_t^-1``: hence ``cov(z_t, z_next) = -C W`` and
+``cov(z_t) = G D_t^-1 G^T + C W C^T``, where W is the covariance of the following nodes that a row
+touches (Takahashi, Fagan and Chin, 1973; the smoother of Rauch, Tung and Striebel is the same recursion).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .rows import (
+from .general.rows import (
     INLINE,
     OPTIONS,
     counts,
@@ -24,33 +24,32 @@ from .rows import (
 
 
 @njit(**INLINE)
-def _unpack(triangle, at, stride, n_lanes, lane, m, block):
-    """Copy the block row of R of one lane, (m, n); its stored diagonal is inverted."""
+def _unpack(triangle, at, stride, n_lanes, lane, m, block, pivots):
+    """Copy the unit rows of U of one node and lane, (m, n), and D^-1 (m,)."""
     for i in range(m):
         for j in range(block.shape[1]):
-            block[i, j] = triangle[at + i * stride + j * n_lanes + lane] if j >= i else 0.0
-        block[i, i] = 1.0 / block[i, i]
+            block[i, j] = triangle[at + i * stride + j * n_lanes + lane] if j > i else 0.0
+        block[i, i] = 1.0
+        pivots[i] = triangle[at + i * stride + i * n_lanes + lane]
 
 
 @njit(**INLINE)
 def _divide(m, block, inverse):
-    """Inverse of the first m columns (upper triangular); the others become C, in place."""
+    """Inverse of the first m columns (unit triangular); the others become C, in place."""
     for j in range(m):
         for i in range(m - 1, -1, -1):
             value = 1.0 if i == j else 0.0
             for k in range(i + 1, m):
                 value -= block[i, k] * inverse[k, j]
-            inverse[i, j] = value / block[i, i]
+            inverse[i, j] = value
     for j in range(m, block.shape[1]):
         for i in range(m - 1, -1, -1):
-            value = block[i, j]
             for k in range(i + 1, m):
-                value -= block[i, k] * block[k, j]
-            block[i, j] = value / block[i, i]
+                block[i, j] -= block[i, k] * block[k, j]
 
 
 @njit(**INLINE)
-def _advance(m, block, inverse, window, cross, here):
+def _advance(m, block, inverse, pivots, window, cross, here):
     """Covariance of a node (m, m) and with those after it (m, n - m); the window moves back."""
     n_after = window.shape[0]
     for i in range(m):
@@ -63,7 +62,7 @@ def _advance(m, block, inverse, window, cross, here):
         for j in range(m):
             value = 0.0
             for k in range(max(i, j), m):
-                value += inverse[i, k] * inverse[j, k]
+                value += inverse[i, k] * pivots[k] * inverse[j, k]
             for k in range(n_after):
                 value -= cross[i, k] * block[j, m + k]
             here[i, j] = value
@@ -88,6 +87,7 @@ def selected_inverse(rows, listed, valid, first, last, triangle, variance, covar
     n = len(rows.nodes) * m
     stride = (n + n_padding(rows)) * n_lanes
     block, inverse, here = np.zeros((m, n)), np.zeros((m, m)), np.zeros((m, m))
+    pivots = np.zeros(m)
     window, cross = np.zeros((n - m, n - m)), np.zeros((m, n - m))
     for group in range(first, last):
         for lane in range(n_lanes):
@@ -98,10 +98,10 @@ def selected_inverse(rows, listed, valid, first, last, triangle, variance, covar
             for t in range(rows.n_nodes - 1, -1, -1):
                 _unpack(
                     triangle, (group * rows.n_nodes + t) * m * stride, stride, n_lanes, lane, m,
-                    block,
+                    block, pivots,
                 )  # fmt: skip
                 _divide(m, block, inverse)
-                _advance(m, block, inverse, window, cross, here)
+                _advance(m, block, inverse, pivots, window, cross, here)
                 near = node_scale(rows, b, t)
                 for i in range(m):
                     scale = near ** (i % orders)
@@ -131,5 +131,5 @@ def log_determinant(rows, listed, valid, first, last, triangle, out):
                 scale = np.log(node_scale(rows, b, t))
                 for i in range(m):
                     inverse = triangle[at + i * stride + i * n_lanes + lane]
-                    total += 2.0 * (scale * (i % orders) - np.log(abs(inverse)))
+                    total += 2.0 * scale * (i % orders) - np.log(inverse)
             out[b] = total

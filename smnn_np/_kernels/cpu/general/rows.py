@@ -11,31 +11,26 @@ from numba import njit
 
 from .lanes import row_add, row_multiply, row_set, row_sub
 
+PIVOT = 64 * 2.0**-52  # a pivot of Cholesky smaller than this times m and its entry is noise
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 INLINE = {**OPTIONS, "forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 @njit(**INLINE)
 def n_orders(rows):
-    """R, a constant of the compiled code where ``rows.orders`` says so."""
-    if len(rows.orders) > 0:
-        return len(rows.orders)
+    """R."""
     return rows.coefficients.shape[4]
 
 
 @njit(**INLINE)
 def n_dims(rows):
-    """V, which is 1 where the orders are constant."""
-    if len(rows.orders) > 0:
-        return 1
+    """V."""
     return rows.coefficients.shape[3]
 
 
 @njit(**INLINE)
 def n_equations(rows):
-    """Q, which is 1 where the orders are constant."""
-    if len(rows.orders) > 0:
-        return 1
+    """Q."""
     return rows.coefficients.shape[2]
 
 
@@ -93,6 +88,21 @@ def splat_table(table, lanes, out):
     for k in range(table.size):
         for lane in range(n_lanes):
             out[k * n_lanes + lane] = table[k]
+
+
+@njit(**INLINE)
+def shift_front(rows, n, stride, ones, zeros, front):
+    """Move the front on by one node: drop its first m unknowns, make room for as many."""
+    lanes, n_lanes = rows.lanes, len(rows.lanes)
+    m = n_dims(rows) * n_orders(rows)
+    for i in range(n):
+        kept = max(n - m - i, 0)
+        if kept > 0:
+            source = (i + m) * stride + (i + m) * n_lanes
+            row_set(front, i * stride + i * n_lanes, ones, 0, front, source, kept, lanes, lanes)
+        first = i + kept
+        place = i * stride + first * n_lanes
+        row_set(front, place, zeros, 0, zeros, 0, n - first, lanes, lanes)
 
 
 @njit(**INLINE)

@@ -1,14 +1,15 @@
-"""R of the Taylor rows by Cholesky of the normal matrix, front by front."""
+"""U and D of the normal matrix ``U^T D U`` by Cholesky without square roots, front by front."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from .lanes import column_inverse_root, row_add, row_multiply, row_set, row_sub
+from .lanes import row_add, row_multiply, row_set, row_sub
 from .rows import (
     INLINE,
     OPTIONS,
+    PIVOT,
     fill_central,
     fill_equations,
     fill_link,
@@ -20,10 +21,9 @@ from .rows import (
     n_padding,
     node_scale,
     series_of,
+    shift_front,
     splat_table,
 )
-
-EPSILON = 2.0**-52
 
 
 @njit(**INLINE)
@@ -106,47 +106,40 @@ def _add_central(rows, listed, block, t, central, stride, front):
 
 
 @njit(**INLINE)
-def _eliminate(rows, front, n, stride, diagonal, inverse, ones, triangle, at, good):
-    """Write the m finished rows to the triangle, diagonal inverted, and update the front."""
+def _eliminate(rows, front, n, stride, taken, inverse, ones, triangle, at, good):
+    """Write D^-1 and U of the m finished rows of ``U^T D U``, and update the front.
+
+    A pivot is noise where it is tiny beside its entry in the normal matrix: the diagonal of the
+    front and what eliminations have `taken` (n,) from it.
+    """
     lanes, n_lanes = rows.lanes, len(rows.lanes)
     m = n_dims(rows) * n_orders(rows)
-    for k in range(m):
+    for k in range(n):
         for lane in range(n_lanes):
-            diagonal[k * n_lanes + lane] = front[k * stride + k * n_lanes + lane]
+            taken[k * n_lanes + lane] += front[k * stride + k * n_lanes + lane]
     for k in range(m):
         corner = k * stride + k * n_lanes
         for lane in range(n_lanes):
-            tiny = m * EPSILON * diagonal[k * n_lanes + lane]
             pivot = front[corner + lane]
-            good[lane] &= (pivot > tiny) & (pivot < np.inf)
-        column_inverse_root(inverse, 0, front, corner, lanes)
+            good[lane] &= (pivot > m * PIVOT * taken[k * n_lanes + lane]) & (pivot < np.inf)
+            inverse[lane] = 1.0 / pivot
         row = at + k * stride
         row_set(triangle, row + k * n_lanes, inverse, 0, front, corner, n - k, lanes, rows.width)
         for i in range(k + 1, n):
-            factor = row + i * n_lanes
+            factor, source = row + i * n_lanes, k * stride + i * n_lanes
             place = i * stride + i * n_lanes
-            row_sub(front, place, triangle, factor, triangle, factor, n - i, lanes, rows.width)
+            row_sub(front, place, triangle, factor, front, source, n - i, lanes, rows.width)
         row_set(triangle, row + k * n_lanes, inverse, 0, ones, 0, 1, lanes, lanes)
-
-
-@njit(**INLINE)
-def _shift(rows, n, stride, ones, zeros, front):
-    """Move the front on by one node: drop its first m unknowns, make room for as many."""
-    lanes, n_lanes = rows.lanes, len(rows.lanes)
-    m = n_dims(rows) * n_orders(rows)
-    for i in range(n):
-        kept = max(n - m - i, 0)
-        if kept > 0:
-            source = (i + m) * stride + (i + m) * n_lanes
-            row_set(front, i * stride + i * n_lanes, ones, 0, front, source, kept, lanes, lanes)
-        first = i + kept
-        place = i * stride + first * n_lanes
-        row_set(front, place, zeros, 0, zeros, 0, n - first, lanes, lanes)
+    for k in range(n):
+        for lane in range(n_lanes):
+            x, from_x = k * n_lanes + lane, (k + m) * n_lanes + lane
+            diagonal = (k + m) * stride + (k + m) * n_lanes + lane
+            taken[x] = taken[from_x] - front[diagonal] if k + m < n else 0.0
 
 
 @njit(**OPTIONS)
-def factor_cholesky(rows, listed, first, last, triangle, status):
-    """Factorize blocks first .. last - 1; status (n,) is -1 or the node of a bad pivot."""
+def factor_cholesky(rows, listed, block, triangle, failed):
+    """Factorize one block; failed (W,) receives -1 or the node of a bad pivot."""
     lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
     m = n_dims(rows) * orders
     n = len(rows.nodes) * m
@@ -158,30 +151,24 @@ def factor_cholesky(rows, listed, first, last, triangle, status):
     scratch, central = np.zeros(orders * n_lanes), np.zeros(3)
     weights = np.zeros(n_equations(rows) * n_lanes)
     equations = np.zeros(n_equations(rows) * (m + n_padding(rows)) * n_lanes)
-    diagonal, failed = np.zeros(m * n_lanes), np.zeros(n_lanes, np.int64)
-    good = np.ones(n_lanes, np.bool_)
+    taken, good = np.zeros(n * n_lanes), np.ones(n_lanes, np.bool_)
     splat_table(rows.link_products.ravel(), lanes, templates)
-    for block in range(first, last):
-        front[:] = 0.0
-        failed[:] = -1
-        good[:] = True
-        for t in range(rows.n_nodes):
-            fill_node(rows, listed, block, t, shrink)
-            fill_equations(rows, listed, block, t, shrink, weights, equations)
-            _add_equations(rows, equations, stride, front)
-            if t < rows.n_initial_steps:
-                _add_initial(rows, listed, block, t, stride, front)
-            if t + 1 < rows.n_nodes:
-                fill_link(rows, listed, block, t, ratio, weight)
-                _weigh_products(rows, t, templates, ratio, weight, square, scratch, products)
-                _add_links(rows, products, ones, stride, front)
-            if len(rows.nodes) == 3 and t + 2 < rows.n_nodes:
-                _add_central(rows, listed, block, t, central, stride, front)
-            at = (block * rows.n_nodes + t) * m * stride
-            _eliminate(rows, front, n, stride, diagonal, inverse, ones, triangle, at, good)
-            for lane in range(n_lanes):
-                if failed[lane] < 0 and not good[lane]:
-                    failed[lane] = t
-            _shift(rows, n, stride, ones, zeros, front)
-        for lane in range(min(n_lanes, listed.size - block * n_lanes)):
-            status[block * n_lanes + lane] = failed[lane]
+    failed[:] = -1.0
+    for t in range(rows.n_nodes):
+        fill_node(rows, listed, block, t, shrink)
+        fill_equations(rows, listed, block, t, shrink, weights, equations)
+        _add_equations(rows, equations, stride, front)
+        if t < rows.n_initial_steps:
+            _add_initial(rows, listed, block, t, stride, front)
+        if t + 1 < rows.n_nodes:
+            fill_link(rows, listed, block, t, ratio, weight)
+            _weigh_products(rows, t, templates, ratio, weight, square, scratch, products)
+            _add_links(rows, products, ones, stride, front)
+        if len(rows.nodes) == 3 and t + 2 < rows.n_nodes:
+            _add_central(rows, listed, block, t, central, stride, front)
+        at = (block * rows.n_nodes + t) * m * stride
+        _eliminate(rows, front, n, stride, taken, inverse, ones, triangle, at, good)
+        for lane in range(n_lanes):
+            if failed[lane] < 0.0 and not good[lane]:
+                failed[lane] = t
+        shift_front(rows, n, stride, ones, zeros, front)

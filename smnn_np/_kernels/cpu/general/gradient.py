@@ -2,8 +2,8 @@
 
 With ``r = b - A y`` and ``a = (A^T A)^-1 y_bar`` the gradients in the rows are ``b_bar = A a`` and
 ``A_bar = r a^T - (A a) y^T`` (derived in `smnn_np.adjoint`), needed only where A has entries.
-Both y and a come as scaled unknowns of the blocks. Each gradient is added to an array of its
-input's own shape, so that axes of length 1 collect.
+y comes in the user's layout, a as scaled unknowns of the blocks. Each gradient is added to an
+array of its input's own shape, so that axes of length 1 collect.
 """
 
 from __future__ import annotations
@@ -175,17 +175,27 @@ def _add_central(rows, listed, valid, block, t, central, y, a, at, bars):
             w_bar[bw, tw] -= weight * of_weight
 
 
+@njit(**INLINE)
+def _gather(rows, listed, block, y, shrink, z):
+    """Scaled unknowns of one block from the derivatives y (B, T, m)."""
+    n_lanes, orders = len(rows.lanes), n_orders(rows)
+    for t in range(rows.n_nodes):
+        at = t * n_dims(rows) * orders * n_lanes
+        fill_node(rows, listed, block, t, shrink)
+        for lane in range(n_lanes):
+            b = series_of(listed, block, lane, n_lanes)
+            for i in range(n_dims(rows) * orders):
+                power = shrink[(i % orders) * n_lanes + lane]
+                z[at + i * n_lanes + lane] = y[b, t, i] / power
+
+
 @njit(**OPTIONS)
-def row_gradients(rows, listed, valid, first, last, rhs, initial, z_stride, y, a, bars):
-    """Add the gradients of blocks first .. last - 1 to the seven arrays of `bars`."""
+def gradients(rows, listed, block, valid, rhs, initial, y, a, start, bars):
+    """Add the gradients of one block to the seven arrays of `bars`, given y (B, T, m)."""
     lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
     m, columns = n_dims(rows) * orders, orders * n_lanes
-    ones, central, shrink, ratio = (
-        np.ones(n_lanes),
-        np.zeros(3),
-        np.zeros(columns),
-        np.zeros(columns),
-    )
+    ones, central = np.ones(n_lanes), np.zeros(3)
+    shrink, ratio = np.zeros(columns), np.zeros(columns)
     weight, weights = np.zeros(n_lanes), np.zeros(n_equations(rows) * n_lanes)
     rest = np.zeros(n_equations(rows) * n_lanes)
     equations = np.zeros(n_equations(rows) * (m + n_padding(rows)) * n_lanes)
@@ -198,25 +208,25 @@ def row_gradients(rows, listed, valid, first, last, rhs, initial, z_stride, y, a
     splat_table(rows.factorials.ravel(), lanes, factorials)
     tables = (factorials, ones)
     c_bar, d_bar, u_bar, s_bar, w_equation_bar, w_initial_bar, w_smooth_bar = bars
-    for block in range(first, last):
-        for t in range(rows.n_nodes):
-            at = block * z_stride + t * m * n_lanes
-            fill_node(rows, listed, block, t, shrink)
-            fill_equations(rows, listed, block, t, shrink, weights, equations)
-            fill_rest(rows, listed, block, t, rhs, weights, rest)
-            _add_equations(
-                rows, listed, valid, block, t, shrink, weights, equations, rest, y, a, at, row_work,
-                (c_bar, d_bar, w_equation_bar),
+    size = rows.n_nodes * m * n_lanes + len(rows.width)
+    z, a = np.zeros(size), a[start : start + size]
+    _gather(rows, listed, block, y, shrink, z)
+    for t in range(rows.n_nodes):
+        at = t * m * n_lanes
+        fill_node(rows, listed, block, t, shrink)
+        fill_equations(rows, listed, block, t, shrink, weights, equations)
+        fill_rest(rows, listed, block, t, rhs, weights, rest)
+        _add_equations(
+            rows, listed, valid, block, t, shrink, weights, equations, rest, z, a, at, row_work,
+            (c_bar, d_bar, w_equation_bar),
+        )  # fmt: skip
+        if t < rows.n_initial_steps:
+            _add_initial(rows, listed, valid, block, t, initial, z, a, at, u_bar, w_initial_bar)
+        if t + 1 < rows.n_nodes:
+            fill_link(rows, listed, block, t, ratio, weight)
+            _add_links(
+                rows, listed, valid, block, t, ratio, weight, tables, z, a, at, work,
+                of_y, of_a, sums, (s_bar, w_smooth_bar),
             )  # fmt: skip
-            if t < rows.n_initial_steps:
-                _add_initial(rows, listed, valid, block, t, initial, y, a, at, u_bar, w_initial_bar)
-            if t + 1 < rows.n_nodes:
-                fill_link(rows, listed, block, t, ratio, weight)
-                _add_links(
-                    rows, listed, valid, block, t, ratio, weight, tables, y, a, at, work,
-                    of_y, of_a, sums, (s_bar, w_smooth_bar),
-                )  # fmt: skip
-            if len(rows.nodes) == 3 and t + 2 < rows.n_nodes:
-                _add_central(
-                    rows, listed, valid, block, t, central, y, a, at, (s_bar, w_smooth_bar)
-                )
+        if len(rows.nodes) == 3 and t + 2 < rows.n_nodes:
+            _add_central(rows, listed, valid, block, t, central, z, a, at, (s_bar, w_smooth_bar))

@@ -156,20 +156,37 @@ def row_multiply(typingctx, dst, o, a, i, b, j, count, lanes):  # type: ignore[n
 
 
 @intrinsic
-def column_inverse_root(typingctx, dst, o, src, i, lanes):  # type: ignore[no-untyped-def]
-    """``dst = 1 / sqrt(src)`` for one column."""
-    n_lanes = len(lanes)
-    signature = types.void(dst, types.intp, src, types.intp, lanes)
+def row_rotate(typingctx, dst, o, src, j, cosine, sine, count, lanes, width):  # type: ignore[no-untyped-def]
+    """``dst, src = cosine dst + sine src, cosine src - sine dst`` over `count` columns."""
+    n_lanes, n_wide = len(lanes), len(width)
+    intp = types.intp
+    signature = types.void(dst, intp, src, intp, cosine, sine, intp, lanes, width)
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        kinds, kind = signature.args, _vector(n_lanes)
-        name = f"llvm.sqrt.v{n_lanes}f64" if n_lanes > 1 else "llvm.sqrt.f64"
-        root = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind]), name)
-        source = _pointer(context, builder, kinds[2], args[2], args[3], n_lanes)
-        value = builder.call(root, [_load(builder, source)])
-        ones = ir.Constant(kind, [1.0] * n_lanes if n_lanes > 1 else 1.0)
-        target = _pointer(context, builder, kinds[0], args[0], args[1], n_lanes)
-        builder.store(builder.fdiv(ones, value), target, align=8)
+        kinds, zero = signature.args, ir.Constant(ir.IntType(64), 0)
+        turn = []
+        for which in (4, 5):
+            place = _pointer(context, builder, kinds[which], args[which], zero, n_lanes)
+            factor = _load(builder, place)
+            turn.append(_splat(builder, factor, n_wide) if n_lanes < n_wide else factor)
+        with cgutils.for_range(builder, _columns(builder, args[6], n_wide // n_lanes)) as loop:
+            shift = builder.mul(loop.index, ir.Constant(loop.index.type, n_wide))
+            places = [
+                _pointer(
+                    context, builder, kinds[k], args[k], builder.add(args[k + 1], shift), n_wide
+                )
+                for k in (0, 2)
+            ]
+            above, below = (_load(builder, place) for place in places)
+            for place, one, two, combine in (
+                (places[0], above, below, builder.fadd),
+                (places[1], below, above, builder.fsub),
+            ):
+                products = [
+                    builder.fmul(factor, value, flags=_CONTRACT)
+                    for factor, value in zip(turn, (one, two), strict=True)
+                ]
+                builder.store(combine(*products, flags=_CONTRACT), place, align=8)
         return context.get_dummy_value()
 
     return signature, codegen

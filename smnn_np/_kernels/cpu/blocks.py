@@ -1,0 +1,158 @@
+"""Drivers over the blocks of a group of series: factorize, solve and refine, pull back.
+
+All corrections of a block are made before the next block is begun, so that its triangle stays in
+the cache.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from . import kernel
+from .general.rows import OPTIONS, counts, fill_node, series_of
+
+CONTRACTION = 0.01  # each correction against the one before, for Cholesky to be believed
+REMAINDER = 2.0**-44  # 256 rounding units: what may be left, relative to the largest entry
+FLOOR = 1e-8  # of the largest unknown: what is smaller is not asked for relative accuracy
+STALL = 0.5  # corrections that shrink no faster have nothing more to win
+LOST = 0.5  # a last correction this large, relative to the solution: there is no solution
+FINE, REJECTED = -1, -2  # verdicts on a solution; another is the node at which it is lost
+
+
+@njit(**OPTIONS)
+def cholesky_blocks(rows, listed, first, last, triangle, status):
+    """Factorize blocks first .. last - 1; status (n,) is -1 or the node of a bad pivot."""
+    n_lanes = len(rows.lanes)
+    failed = np.zeros(n_lanes)
+    for block in range(first, last):
+        kernel.factor_cholesky(rows, listed, block, triangle, failed)
+        for lane in range(min(n_lanes, listed.size - block * n_lanes)):
+            status[block * n_lanes + lane] = int(failed[lane])
+
+
+@njit(**OPTIONS)
+def qr_blocks(rows, listed, first, last, triangle, status):
+    """Factorize blocks first .. last - 1; status (n,) is -1 or the node of an unusable pivot."""
+    n_lanes = len(rows.lanes)
+    failed = np.zeros(n_lanes)
+    for block in range(first, last):
+        kernel.factor_qr(rows, listed, block, triangle, failed)
+        for lane in range(min(n_lanes, listed.size - block * n_lanes)):
+            status[block * n_lanes + lane] = int(failed[lane])
+
+
+@njit(**OPTIONS)
+def _worst_ratio(now, before, floor, lane, n_lanes):
+    """Largest ratio over a lane's unknowns, each against no less than `floor` of the largest.
+
+    0 where both are zero; NaN where one is.
+    """
+    largest, worst = 0.0, 0.0
+    for k in range(lane, before.size, n_lanes):
+        largest = max(largest, before[k])
+    for k in range(lane, now.size, n_lanes):
+        scale = max(before[k], floor * largest)
+        ratio = now[k] / scale if scale > 0.0 else (np.inf if now[k] > 0.0 else now[k])
+        if np.isnan(ratio):
+            return ratio
+        worst = max(worst, ratio)
+    return worst
+
+
+@njit(**OPTIONS)
+def _worst_node(x, lane, n_lanes, m):
+    """Node of the largest entry of a lane."""
+    worst, node = -1.0, 0
+    for k in range(x.size // (m * n_lanes)):
+        for i in range(m):
+            value = abs(x[(k * m + i) * n_lanes + lane])
+            if value > worst or np.isnan(value):
+                worst, node = value, k
+    return node
+
+
+@njit(**OPTIONS)
+def solve_blocks(
+    rows, listed, valid, first, last, right_side, triangle, prove, n_corrections, z, verdict, left
+):
+    """Solve and refine z (blocks of z_stride) for ``right_side = (rhs, initial, target)``.
+
+    With `prove`, corrections are made until the solution is proven, and a series for which that
+    takes more than `n_corrections` or which does not contract is REJECTED. Otherwise they are made
+    until none is left to make, or until they no longer shrink: even a good triangle may give a
+    first solution that is far off, because ``A^T b`` has lost digits, and each correction then
+    wins many back. Corrections that stay as large as the solution mean that the rows do not
+    determine it. left (n,) receives the last correction relative to the solution.
+    """
+    rhs, initial, target = right_side
+    n_lanes = len(rows.lanes)
+    m = rows.coefficients.shape[3] * rows.coefficients.shape[4]
+    stride = rows.n_nodes * m * n_lanes + len(rows.width)
+    x, share = np.zeros(stride), np.zeros(n_lanes)
+    norms, size = np.zeros((3, m * n_lanes)), np.zeros(m * n_lanes)
+    for block in range(first, last):
+        start = block * stride
+        for lane in range(n_lanes):
+            share[lane] = 1.0 if counts(valid, block, lane, n_lanes) else 0.0
+        norms[:] = np.inf
+        for correction in range(n_corrections + 1):
+            earlier, before = norms[correction % 3], norms[(correction + 1) % 3]
+            now = norms[(correction + 2) % 3]
+            kernel.descend(rows, listed, block, rhs, initial, target, triangle, z, start, x)
+            kernel.ascend(rows, listed, block, triangle, x, share, z, start, now, size)
+            if correction == 0:
+                continue
+            for lane in range(n_lanes):
+                if share[lane] == 0.0:
+                    continue
+                place = block * n_lanes + lane
+                ratio = _worst_ratio(now, before, FLOOR, lane, n_lanes)
+                left[place] = _worst_ratio(now, size, FLOOR, lane, n_lanes)
+                done = ratio * left[place] <= REMAINDER
+                if prove:
+                    good = ratio <= CONTRACTION
+                    done = done and good
+                    lost = not good or (correction == n_corrections and not done)
+                    verdict[place] = REJECTED if lost else FINE
+                else:
+                    # A correction that undoes one that was far off is as large: compare every
+                    # other one.
+                    lost = not _worst_ratio(now, earlier, 1.0, lane, n_lanes) <= STALL
+                    done = done or lost or correction == n_corrections
+                    if done and not _worst_ratio(now, size, 1.0, lane, n_lanes) <= LOST:
+                        verdict[place] = _worst_node(x, lane, n_lanes, m)
+                if done or lost:
+                    share[lane] = 0.0
+            if not share.any():
+                break
+
+
+@njit(**OPTIONS)
+def gradient_blocks(rows, listed, valid, first, last, rhs, initial, y, a, bars):
+    """Add the gradients of blocks first .. last - 1, given y (B, T, m) and the blocks of a."""
+    m = rows.coefficients.shape[3] * rows.coefficients.shape[4]
+    stride = rows.n_nodes * m * len(rows.lanes) + len(rows.width)
+    for block in range(first, last):
+        kernel.gradients(
+            rows, listed, block, valid, rhs, initial, y, a, block * stride, bars
+        )  # fmt: skip
+
+
+@njit(**OPTIONS)
+def scatter_blocks(rows, listed, valid, first, last, z, y):
+    """Write the valid series' derivatives y (B, T, m) from the scaled unknowns z."""
+    n_lanes, orders = len(rows.lanes), rows.coefficients.shape[4]
+    m = rows.coefficients.shape[3] * orders
+    stride = rows.n_nodes * m * n_lanes + len(rows.width)
+    shrink = np.zeros(orders * n_lanes)
+    for block in range(first, last):
+        for t in range(rows.n_nodes):
+            at = block * stride + t * m * n_lanes
+            fill_node(rows, listed, block, t, shrink)
+            for lane in range(n_lanes):
+                if counts(valid, block, lane, n_lanes):
+                    b = series_of(listed, block, lane, n_lanes)
+                    for i in range(m):
+                        power = shrink[(i % orders) * n_lanes + lane]
+                        y[b, t, i] = z[at + i * n_lanes + lane] * power

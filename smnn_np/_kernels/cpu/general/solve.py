@@ -1,0 +1,205 @@
+"""Solves with the triangle of one block, and residuals on its rows.
+
+Unknowns of a block: (T, m) columns; those of z start at number `start` of the flat array, x holds
+one block.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .lanes import row_add, row_dot, row_multiply, row_set, row_sub
+from .rows import (
+    INLINE,
+    OPTIONS,
+    apply_links,
+    fill_central,
+    fill_equations,
+    fill_link,
+    fill_node,
+    initial_weight,
+    n_dims,
+    n_equations,
+    n_link_orders,
+    n_orders,
+    n_padding,
+    node_scale,
+    scale_next,
+    series_of,
+    splat_table,
+)
+
+
+@njit(**INLINE)
+def fill_rest(rows, listed, block, t, rhs, weights, rest):
+    """Weighted right-hand side (Q,) of the equation rows of node t."""
+    n_lanes = len(rows.lanes)
+    td = min(t, rhs.shape[1] - 1)
+    for lane in range(n_lanes):
+        bd = min(series_of(listed, block, lane, n_lanes), rhs.shape[0] - 1)
+        for q in range(n_equations(rows)):
+            rest[q * n_lanes + lane] = weights[q * n_lanes + lane] * rhs[bd, td, q]
+
+
+@njit(**INLINE)
+def _add_equation_residual(rows, equations, z, at, rest, out, to):
+    """Add ``A^T (b - A z)`` of the equation rows of a node; `rest` holds b."""
+    lanes, width, n_lanes = rows.lanes, rows.width, len(rows.lanes)
+    m = n_dims(rows) * n_orders(rows)
+    for q in range(n_equations(rows)):
+        row, here = q * (m + n_padding(rows)) * n_lanes, q * n_lanes
+        row_dot(rest, here, equations, row, z, at, m, lanes, width)
+        row_add(out, to, rest, here, equations, row, m, lanes, width)
+
+
+@njit(**INLINE)
+def _add_initial_residual(rows, listed, block, t, initial, z, at, out, to):
+    """Add ``A^T (b - A z)`` of the initial rows of node t."""
+    n_lanes, orders = len(rows.lanes), n_orders(rows)
+    for lane in range(n_lanes):
+        b = series_of(listed, block, lane, n_lanes)
+        u = initial[min(b, initial.shape[0] - 1), min(t, initial.shape[1] - 1)]
+        for v in range(n_dims(rows)):
+            for r in range(rows.n_initial_orders):
+                weight = initial_weight(rows, b, t, v, r)
+                entry = weight / node_scale(rows, b, t) ** r
+                k = (v * orders + r) * n_lanes + lane
+                out[to + k] += entry * (weight * u[v, r] - entry * z[at + k])
+
+
+@njit(**INLINE)
+def _add_link_residual(rows, ratio, minus, factorials, ones, z, at, work, out, to):
+    """Add ``A^T (b - A z)`` of the link rows from a node; `minus` is minus the squared weight."""
+    lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
+    kept, m = n_link_orders(rows), n_dims(rows) * orders
+    forward, backward, scaled, far = work
+    for v in range(n_dims(rows)):
+        here, after = v * orders * n_lanes, (m + v * orders) * n_lanes
+        near, next_at = to + here, to + after
+        scale_next(rows, ratio, z, at + after, scaled)
+        apply_links(rows, factorials, ones, z, at + here, scaled, 0, forward, backward)
+        row_set(forward, 0, minus, 0, forward, 0, kept, lanes, lanes)
+        row_set(backward, 0, minus, 0, backward, 0, kept, lanes, lanes)
+        row_sub(out, near, ones, 0, backward, 0, kept, lanes, lanes)
+        for x in range(orders * n_lanes):
+            far[x] = 0.0
+        row_sub(far, 0, ones, 0, forward, 0, kept, lanes, lanes)
+        for k in range(orders):
+            shift, n, sign = k * n_lanes, min(kept, orders - k), (orders + k) * n_lanes
+            row_add(out, near + shift, factorials, shift, forward, 0, n, lanes, lanes)
+            row_add(far, shift, factorials, sign, backward, 0, n, lanes, lanes)
+        row_multiply(far, 0, far, 0, ratio, 0, orders, lanes)
+        row_add(out, next_at, ones, 0, far, 0, orders, lanes, lanes)
+
+
+@njit(**INLINE)
+def _add_central_residual(rows, listed, block, t, central, z, at, out, to):
+    """Add ``A^T (b - A z)`` of the central rows around node t + 1."""
+    n_lanes, orders, m = len(rows.lanes), n_orders(rows), n_dims(rows) * n_orders(rows)
+    for lane in range(n_lanes):
+        b = series_of(listed, block, lane, n_lanes)
+        weight, _ = fill_central(rows, b, t, central)
+        for v in range(n_dims(rows)):
+            shift = (v * orders + orders - 2) * n_lanes + lane
+            low = at + shift
+            middle, high = low + (m + 1) * n_lanes, low + 2 * m * n_lanes
+            rest = central[0] * z[low] + central[1] * z[middle] + central[2] * z[high]
+            rest *= -weight * weight
+            low, middle, high = (
+                to + shift,
+                to + shift + (m + 1) * n_lanes,
+                to + shift + 2 * m * n_lanes,
+            )
+            out[low] += central[0] * rest
+            out[middle] += central[1] * rest
+            out[high] += central[2] * rest
+
+
+@njit(**INLINE)
+def _eliminate(rows, t, triangle, at, x, start):
+    """Take the unknowns of node t out of those that follow: one step of ``U^-T``."""
+    lanes, n_lanes, nodes = rows.lanes, len(rows.lanes), len(rows.nodes)
+    m = n_dims(rows) * n_orders(rows)
+    stride = (nodes * m + n_padding(rows)) * n_lanes
+    n = min(nodes, rows.n_nodes - t) * m
+    for i in range(m):
+        here, row = start + i * n_lanes, at + i * stride + i * n_lanes
+        after, entry = here + n_lanes, row + n_lanes
+        row_sub(x, after, x, here, triangle, entry, n - i - 1, lanes, rows.width)
+
+
+@njit(**INLINE)
+def _add_target(rows, listed, block, t, target, shrink, out, at):
+    """Add ``shrink * target`` (B|1, T|1, m) of node t."""
+    n_lanes, orders = len(rows.lanes), n_orders(rows)
+    for lane in range(n_lanes):
+        b = min(series_of(listed, block, lane, n_lanes), target.shape[0] - 1)
+        for i in range(n_dims(rows) * orders):
+            value = target[b, min(t, target.shape[1] - 1), i]
+            out[at + i * n_lanes + lane] += shrink[(i % orders) * n_lanes + lane] * value
+
+
+@njit(**OPTIONS)
+def descend(rows, listed, block, rhs, initial, target, triangle, z, start, x):
+    """``x = U^-T (target + A^T (b - A z))`` for one block."""
+    lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
+    m, columns = n_dims(rows) * orders, orders * n_lanes
+    stride = (len(rows.nodes) * m + n_padding(rows)) * n_lanes
+    ones, central = np.ones(n_lanes), np.zeros(3)
+    shrink, ratio = np.zeros(columns), np.zeros(columns)
+    weight, minus = np.zeros(n_lanes), np.zeros(n_lanes)
+    weights, rest = np.zeros(n_equations(rows) * n_lanes), np.zeros(n_equations(rows) * n_lanes)
+    equations = np.zeros(n_equations(rows) * (m + n_padding(rows)) * n_lanes)
+    work = (np.zeros(columns), np.zeros(columns), np.zeros(columns), np.zeros(columns))
+    factorials = np.zeros(2 * columns)
+    splat_table(rows.factorials.ravel(), lanes, factorials)
+    x[:] = 0.0
+    for t in range(rows.n_nodes):
+        local = t * m * n_lanes
+        at = start + local
+        fill_node(rows, listed, block, t, shrink)
+        fill_equations(rows, listed, block, t, shrink, weights, equations)
+        fill_rest(rows, listed, block, t, rhs, weights, rest)
+        _add_equation_residual(rows, equations, z, at, rest, x, local)
+        _add_target(rows, listed, block, t, target, shrink, x, local)
+        if t < rows.n_initial_steps:
+            _add_initial_residual(rows, listed, block, t, initial, z, at, x, local)
+        if t + 1 < rows.n_nodes:
+            fill_link(rows, listed, block, t, ratio, weight)
+            row_multiply(minus, 0, weight, 0, weight, 0, 1, lanes)
+            for lane in range(n_lanes):
+                minus[lane] = -minus[lane]
+            _add_link_residual(rows, ratio, minus, factorials, ones, z, at, work, x, local)
+        if len(rows.nodes) == 3 and t + 2 < rows.n_nodes:
+            _add_central_residual(rows, listed, block, t, central, z, at, x, local)
+        _eliminate(rows, t, triangle, (block * rows.n_nodes + t) * m * stride, x, local)
+
+
+@njit(**OPTIONS)
+def ascend(rows, listed, block, triangle, x, share, z, start, largest, size):
+    """Add ``U^-1 D^-1 x`` to one block of z in the lanes where share (W,) is 1.
+
+    x receives the correction; largest and size (m, W) the largest entries of it and of z.
+    """
+    lanes, width, n_lanes, nodes = rows.lanes, rows.width, len(rows.lanes), len(rows.nodes)
+    m = n_dims(rows) * n_orders(rows)
+    stride = (nodes * m + n_padding(rows)) * n_lanes
+    largest[:], size[:] = 0.0, 0.0
+    for t in range(rows.n_nodes - 1, -1, -1):
+        n = min(nodes, rows.n_nodes - t) * m
+        at, local = (block * rows.n_nodes + t) * m * stride, t * m * n_lanes
+        for i in range(m - 1, -1, -1):
+            here, row = local + i * n_lanes, at + i * stride + i * n_lanes
+            after, entry = here + n_lanes, row + n_lanes
+            row_multiply(x, here, triangle, row, x, here, 1, lanes)
+            row_dot(x, here, triangle, entry, x, after, n - i - 1, lanes, width)
+        for i in range(m):
+            for lane in range(n_lanes):
+                k = i * n_lanes + lane
+                step = abs(x[local + k])
+                largest[k] = largest[k] if step <= largest[k] else step
+                if share[lane] > 0.0:
+                    z[start + local + k] += x[local + k]
+                value = abs(z[start + local + k])
+                size[k] = size[k] if value <= size[k] else value

@@ -1,0 +1,246 @@
+"""Factorization of one block, with all sizes compiled in: Cholesky and QR.
+
+Both leave the unit triangle U and the inverse pivots of ``A^T A = U^T D U``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from ....taylor import link_products, link_triangle
+from ..general.rows import PIVOT
+from .problem import Equations, InitialWeights, Problem, Scale, triangle_at
+from .staged import Lanes, Matrix, Number, is_zero, powers
+
+
+def _link_blocks(p: Problem, square: Lanes, ratio: Lanes) -> tuple[Matrix, Matrix, Matrix]:
+    """Normal products of the links from a node: (m, m) near, near-far and far."""
+    products, grown = link_products(p.n_orders), powers(ratio, p.n_orders)
+    blocks: tuple[Matrix, Matrix, Matrix] = tuple([[0.0] * p.m for _ in range(p.m)] for _ in "nxf")
+    for i in range(p.n_orders):
+        for j in range(p.n_orders):
+            near, cross, far = (square * float(products[k, i, j]) for k in range(3))
+            cross, far = cross * grown[j], far * grown[i] * grown[j]
+            for v in range(p.n_dims):
+                at, to = p.column(v, i), p.column(v, j)
+                for block, value in zip(blocks, (near, cross, far), strict=True):
+                    block[at][to] = value
+    return blocks
+
+
+class _Front:
+    """The carried upper triangle (m, m), in registers or on the stack."""
+
+    def __init__(self, p: Problem) -> None:
+        self.states = [[p.machine.state() for _ in range(p.m - i)] for i in range(p.m)]
+
+    def get(self) -> Matrix:
+        """Rows from the diagonal on."""
+        return [[state.get() for state in row] for row in self.states]
+
+    def set(self, rows: Matrix) -> None:
+        """Put them back."""
+        for states, row in zip(self.states, rows, strict=True):
+            for state, value in zip(states, row, strict=True):
+                state.set(value)
+
+
+def _store_row(p: Problem, triangle: Any, at: Any, k: int, unit: list[Number], inverse: Number):
+    """Write row k of the unit triangle from its diagonal on, the inverse pivot on the diagonal."""
+    for j, value in enumerate([inverse, *unit]):
+        offset = p.plus(at, (k * p.stride + k + j) * p.n_lanes)
+        p.machine.store(value, triangle, offset)
+
+
+def _finish(p: Problem, failed: Any, failed_at: Any) -> None:
+    p.machine.store(failed.get(), failed_at, p.machine.integer(0))
+
+
+def _note_failure(p: Problem, failed: Any, good: Any, t: Any) -> None:
+    """Remember the first node with an unusable pivot."""
+    machine, builder = p.machine, p.machine.builder
+    now = builder.sitofp(t, ir.DoubleType())
+    node = ir.Constant(machine.kind, ir.Undefined)
+    for lane in range(p.n_lanes):
+        node = builder.insert_element(node, now, ir.Constant(ir.IntType(32), lane))
+    fresh = machine.compare("<", failed.get(), 0.0)
+    first = builder.and_(builder.not_(good), fresh)
+    failed.set(machine.select(first, Lanes(machine, node), failed.get()))
+
+
+@intrinsic
+def factor_cholesky(typingctx, rows, listed, block, triangle, failed):  # type: ignore[no-untyped-def]
+    """Factorize the normal matrix of one block; failed (W,) receives -1 or a node."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        p = Problem(context, builder, signature.args, args)
+        data, failed_at = p.data(triangle, args[3]), p.data(failed, args[4])
+        equations, initial = Equations(p), InitialWeights(p)
+        front, scale, broken = _Front(p), Scale(p), p.machine.state(-1.0)
+        # What eliminations took from the diagonal of the normal matrix: a pivot that is tiny beside
+        # the entry it came from is noise.
+        taken = [p.machine.state() for _ in range(p.m)]
+        with p.machine.loop(p.n_nodes) as t:
+            shrink, ratio = scale.advance(t)
+            with builder.if_then(builder.icmp_signed("<", t, p.n_initial)):
+                for v in range(p.n_dims):
+                    for r in range(p.n_orders):
+                        i = p.column(v, r)
+                        entry = initial.at(t, v, r) * shrink[i]
+                        front.states[i][0].set(front.states[i][0].get() + entry * entry)
+            weight = p.link(t)
+            near, cross, far = _link_blocks(p, weight * weight, ratio)
+            upper = _add_products(p, front.get(), near, equations.at(t, shrink)[0])
+            tiny = [
+                (row[0] + lost.get()) * (p.m * PIVOT)
+                for row, lost in zip(upper, taken, strict=True)
+            ]
+            before = [far[i][i] for i in range(p.m)]
+            good = _eliminate(p, upper, cross, far, tiny, data, triangle_at(p, args[2], t))
+            front.set([far[i][i:] for i in range(p.m)])
+            for i, lost in enumerate(taken):
+                lost.set(before[i] - far[i][i])
+            _note_failure(p, broken, good, t)
+        _finish(p, broken, failed_at)
+        return context.get_dummy_value()
+
+    return types.void(rows, listed, block, triangle, failed), codegen
+
+
+def _add_products(p: Problem, front: Matrix, near: Matrix, equations: Matrix) -> Matrix:
+    """Upper triangle of the normal matrix of a node, rows from the diagonal on."""
+    for i in range(p.m):
+        for j in range(i, p.m):
+            value = front[i][j - i] + near[i][j]
+            for row in equations:
+                value = value + row[i] * row[j]
+            front[i][j - i] = value
+    return front
+
+
+def _eliminate(
+    p: Problem, upper: Matrix, cross: Matrix, far: Matrix, tiny: list[Lanes], data: Any, at: Any
+) -> Any:
+    """Write ``D^-1`` and U of ``U^T D U``, leave the next front in `far`; returns good pivots.
+
+    No square root: what the chain from pivot to pivot waits for is one division.
+    """
+    machine, m, good = p.machine, p.m, None
+    for k in range(m):
+        pivot = upper[k][0]
+        sound = machine.builder.and_(
+            machine.compare(">", pivot, tiny[k]), machine.compare("<", pivot, float("inf"))
+        )
+        good = sound if good is None else machine.builder.and_(good, sound)
+        inverse, values = 1.0 / pivot, upper[k][1:] + cross[k]
+        unit = [0.0 if is_zero(value) else value * inverse for value in values]
+        _store_row(p, data, at, k, unit, inverse)
+        for i in range(k + 1, 2 * m):
+            factor = unit[i - k - 1]
+            if is_zero(factor):
+                continue
+            for j in range(i, 2 * m):
+                product = factor * values[j - k - 1]
+                if i >= m:
+                    far[i - m][j - m] = far[i - m][j - m] - product
+                elif j >= m:
+                    cross[i][j - m] = cross[i][j - m] - product
+                else:
+                    upper[i][j - i] = upper[i][j - i] - product
+    return good
+
+
+@intrinsic
+def factor_qr(typingctx, rows, listed, block, triangle, failed):  # type: ignore[no-untyped-def]
+    """Triangularize the rows of one block; failed (W,) receives -1 or a node."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        p = Problem(context, builder, signature.args, args)
+        data, failed_at = p.data(triangle, args[3]), p.data(failed, args[4])
+        equations, initial = Equations(p), InitialWeights(p)
+        front, scale, broken = _Front(p), Scale(p), p.machine.state(-1.0)
+        with p.machine.loop(p.n_nodes) as t:
+            shrink, ratio = scale.advance(t)
+            with builder.if_then(builder.icmp_signed("<", t, p.n_initial)):
+                merged: Matrix = front.get()
+                for v in range(p.n_dims):
+                    for r in range(p.n_orders):
+                        i = p.column(v, r)
+                        row: list[Number] = [0.0] * p.m
+                        row[i] = initial.at(t, v, r) * shrink[i]
+                        _merge(p, merged, row)
+                front.set(merged)
+            near = front.get()
+            for row in equations.at(t, shrink)[0]:
+                _merge(p, near, row)
+            finished, carried = _merge_links(p, near, p.link(t), ratio)
+            good = _store_rows(p, finished, data, triangle_at(p, args[2], t))
+            front.set(carried)
+            _note_failure(p, broken, good, t)
+        _finish(p, broken, failed_at)
+        return context.get_dummy_value()
+
+    return types.void(rows, listed, block, triangle, failed), codegen
+
+
+def _merge_links(p: Problem, near: Matrix, weight: Lanes, ratio: Lanes) -> tuple[Matrix, Matrix]:
+    """Take in the link rows; returns the finished rows and the next front, from the diagonal on."""
+    m, grown = p.m, powers(ratio, p.n_orders)
+    near_rows, far_rows = link_triangle(p.n_orders)
+    front: Matrix = [[*row, *([0.0] * m)] for row in near]
+    front += [[0.0] * (m - i) for i in range(m)]
+    for v in range(p.n_dims):
+        for r in range(p.n_orders):
+            row: list[Number] = [0.0] * (2 * m)
+            for o in range(r, p.n_orders):
+                row[p.column(v, o)] = weight * float(near_rows[r, o])
+                row[m + p.column(v, o)] = weight * float(far_rows[r, o]) * grown[o]
+            _merge(p, front, row)
+    return front[:m], front[m:]
+
+
+def _merge(p: Problem, front: Matrix, row: list[Number]) -> None:
+    """Rotate one more row into an upper triangle, by Givens rotations.
+
+    Rotations are accurate row by row whatever the sizes and the order of the rows (Anda and Park,
+    Linear Algebra and its Applications 232, 1996): nothing needs to be sorted.
+    """
+    for k, held in enumerate(front):
+        if is_zero(row[k]):
+            continue
+        if is_zero(held[0]):
+            front[k] = row[k:]
+            return
+        cosine, sine, held[0] = _rotation(p, held[0], row[k])
+        for j in range(1, len(held)):
+            above, below = held[j], row[k + j]
+            held[j] = cosine * above + sine * below
+            row[k + j] = cosine * below - sine * above
+
+
+def _rotation(p: Problem, above: Lanes, below: Lanes) -> tuple[Lanes, Lanes, Lanes]:
+    """Cosine, sine and length of a pair of numbers; no rotation where both are zero."""
+    machine = p.machine
+    square = above * above + below * below
+    some = machine.compare(">", square, 0.0)
+    inverse = machine.select(some, 1.0 / machine.call("sqrt", square), 0.0)
+    return machine.select(some, above * inverse, 1.0), below * inverse, square * inverse
+
+
+def _store_rows(p: Problem, finished: Matrix, data: Any, at: Any) -> Any:
+    """Write D^-1 and U of the finished rows ``R = D^1/2 U``; returns good pivots."""
+    machine, good = p.machine, None
+    for k, row in enumerate(finished):
+        inverse = 1.0 / machine.lift(row[0])
+        unit = [0.0 if is_zero(value) else value * inverse for value in row[1:]]
+        _store_row(p, data, at, k, unit, inverse * inverse)
+        size = abs(machine.lift(row[0]))
+        sound = machine.builder.and_(
+            machine.compare(">", size, 0.0), machine.compare("<", size, float("inf"))
+        )
+        good = sound if good is None else machine.builder.and_(good, sound)
+    return good

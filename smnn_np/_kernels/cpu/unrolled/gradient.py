@@ -1,0 +1,149 @@
+"""Gradients of a scalar in all inputs, for one block, with all sizes compiled in.
+
+Every row is a weight w times ``l . y = beta``. With the unweighted residual
+``rho = beta - l . y`` and ``lam = l . a``, where a is the adjoint solution (`smnn_np.adjoint`)::
+
+    beta_bar = w^2 lam       l_bar = w^2 (rho a - lam y)       w_bar = 2 w rho lam
+
+in scaled unknowns, which change neither rho nor lam.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import types
+from numba.extending import intrinsic
+
+from .problem import InitialWeights, Output, Problem, Scale
+from .solve import link_rows, load_node
+from .staged import Lanes, Number, dot, powers
+
+
+@intrinsic
+def gradients(  # type: ignore[no-untyped-def]
+    typingctx, rows, listed, block, valid, rhs, initial, y, a, start, bars
+):
+    """Add the gradients of one block to the seven arrays of `bars`, given y (B, T, m)."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        p = Problem(context, builder, signature.args, args)
+        wanted = p.valid(valid, args[3])
+        rhs_in, initial_in, y_in = (
+            p.array(kind, args[k]) for k, kind in ((4, rhs), (5, initial), (6, y))
+        )
+        a_data, start_at = p.data(a, args[7]), args[8]
+        outputs = [
+            Output(p.machine, kind, builder.extract_value(args[9], k), p.series, wanted)
+            for k, kind in enumerate(bars.types)
+        ]
+        c_bar, d_bar, u_bar, s_bar, *weight_bars = outputs
+        weights, scale = InitialWeights(p), Scale(p)
+        coefficients, weight_equation = p.input("coefficients"), p.input("weight_equation")
+        zero = p.machine.integer(0)
+        states = [p.machine.state(each) for each in _derivatives(p, y_in, zero)]
+        adjoint = [p.machine.state(each) for each in load_node(p, a_data, start_at, zero)]
+        with p.machine.loop(p.n_nodes) as t:
+            inverse = scale.inverse.get()
+            shrink, ratio = scale.advance(t)
+            grown = powers(p.scale(t), p.n_orders) * p.n_dims
+            here = [state.get() * g for state, g in zip(states, grown, strict=True)]
+            a_here = [state.get() for state in adjoint]
+            follower = builder.select(p.has_next(t), p.plus(t, 1), t)
+            next_y, next_a = (
+                _derivatives(p, y_in, follower),
+                load_node(p, a_data, start_at, follower),
+            )
+            matched = powers(ratio, p.n_orders) * p.n_dims
+            _equations(
+                p, t, (coefficients, weight_equation, rhs_in), shrink, here, a_here,
+                (c_bar, d_bar, weight_bars[0]),
+            )  # fmt: skip
+            with builder.if_then(builder.icmp_signed("<", t, p.n_initial)):
+                _initial(p, t, weights, initial_in, shrink, here, a_here, u_bar, weight_bars[1])
+            of_y = _measure(p, here, [x * g for x, g in zip(next_y, grown, strict=True)])
+            of_a = _measure(p, a_here, [x * g for x, g in zip(next_a, matched, strict=True)])
+            _links(p, t, of_y, of_a, inverse, s_bar, weight_bars[2])
+            for state, value in zip(states + adjoint, next_y + next_a, strict=True):
+                state.set(value)
+        return context.get_dummy_value()
+
+    signature = types.void(rows, listed, block, valid, rhs, initial, y, a, start, bars)
+    return signature, codegen
+
+
+def _derivatives(p: Problem, y: Any, t: Any) -> list[Lanes]:
+    """The user's y (m,) at node t."""
+    row = y.row(t)
+    return [y.get(row, i) for i in range(p.m)]
+
+
+def _equations(
+    p: Problem, t: Any, inputs: Any, shrink: Any, here: Any, a_here: Any, bars: Any
+) -> None:
+    """Equation rows of a node."""
+    coefficients, weights, rhs = inputs
+    c_bar, d_bar, w_bar = bars
+    row, side = coefficients.row(t), rhs.row(t)
+    for q in range(p.n_equations):
+        line = [s * coefficients.get(row, q * p.m + i) for i, s in enumerate(shrink)]
+        weight = weights.get(weights.row(t), weights.clamp(2, q))
+        rho, lam = rhs.get(side, q) - dot(line, here), dot(line, a_here)
+        square = weight * weight
+        weighed_rho, weighed_lam = square * rho, square * lam
+        for i in range(p.m):
+            slope = weighed_rho * a_here[i] - weighed_lam * here[i]
+            c_bar.add(c_bar.row(t), q * p.m + i, slope * shrink[i])
+        d_bar.add(d_bar.row(t), q, weighed_lam)
+        w_bar.add(w_bar.row(t), w_bar.clamp(2, q), (weight * rho) * (lam + lam))
+
+
+def _initial(
+    p: Problem, t: Any, weights: InitialWeights, initial: Any, shrink: Any, here: Any,
+    a_here: Any, u_bar: Output, w_bar: Output,
+) -> None:  # fmt: skip
+    """Initial rows of a node."""
+    builder, machine = p.machine.builder, p.machine
+    for v in range(p.n_dims):
+        for r in range(p.n_orders):
+            with builder.if_then(weights.has_order(r)):
+                i = p.column(v, r)
+                index = builder.add(
+                    builder.mul(machine.integer(v), initial.shape[3]), machine.integer(r)
+                )
+                weight = weights.at(t, v, r)
+                rho = initial.get(initial.row(t), index) - shrink[i] * here[i]
+                lam = shrink[i] * a_here[i]
+                u_bar.add(u_bar.row(t), index, (weight * weight) * lam)
+                place = builder.add(
+                    builder.mul(w_bar.clamp(2, v), w_bar.shape[3]), w_bar.clamp(3, r)
+                )
+                w_bar.add(w_bar.row(t), place, (weight * rho) * (lam + lam))
+
+
+def _measure(p: Problem, here: list[Number], after: list[Number]) -> tuple[Any, Any]:
+    """Link rows applied to two nodes, and s times their slopes in the step, flat lists.
+
+    An entry of order o carries ``s^o`` at either node, so ``s`` times the slope of a row is the row
+    applied to ``o`` times the unknowns.
+    """
+    orders = [float(i % p.n_orders) for i in range(p.m)]
+    turned = [[o * x for o, x in zip(orders, node, strict=True)] for node in (here, after)]
+    values = link_rows(p, here, after)
+    slopes = link_rows(p, *turned)
+    return tuple([[x for row in side for x in row] for side in pair] for pair in (values, slopes))
+
+
+def _links(
+    p: Problem, t: Any, of_y: Any, of_a: Any, inverse: Lanes, s_bar: Output, w_bar: Output
+) -> None:
+    """Forward and backward rows: both factors of ``(l . y)(l . a)`` move with the step."""
+    weight = p.link(t)
+    of_step: Number = 0.0
+    of_weight: Number = 0.0
+    for side in range(2):
+        of_weight = of_weight + dot(of_y[0][side], of_a[0][side])
+        of_step = of_step + dot(of_y[0][side], of_a[1][side])
+        of_step = of_step + dot(of_y[1][side], of_a[0][side])
+    s_bar.add(s_bar.row(t), 0, -((weight * weight) * of_step) * inverse)
+    w_bar.add(w_bar.row(t), 0, -(weight + weight) * of_weight)

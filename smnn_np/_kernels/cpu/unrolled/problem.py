@@ -1,0 +1,236 @@
+"""What staged kernels read and write: one block of series, in the user's own arrays.
+
+Input axes of length 1 serve all their indices, as everywhere in the kernels: a look-up is at
+``min(i, n - 1)``. Loads gather one number from each lane's series; gradients are added lane by
+lane, because series may share an input.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils
+
+from .staged import Lanes, Machine, Number, powers
+
+
+class Input:
+    """An array (B|1, T|1, ...) seen from the lanes of a block."""
+
+    def __init__(self, machine: Machine, kind: Any, value: Any, series: list[Any]) -> None:
+        self.machine, builder = machine, machine.builder
+        array = machine.context.make_array(kind)(machine.context, builder, value)
+        self.shape = cgutils.unpack_tuple(builder, array.shape)
+        self.core = machine.integer(1)
+        for length in self.shape[2:]:
+            self.core = builder.mul(self.core, length)
+        per_series = builder.mul(self.core, self.shape[1])
+        last = builder.sub(self.shape[0], machine.integer(1))
+        self.pointers = [
+            builder.gep(array.data, [builder.mul(machine.smaller(b, last), per_series)])
+            for b in series
+        ]
+
+    def row(self, t: Any) -> Any:
+        """Offset of the entries of index t in time."""
+        builder = self.machine.builder
+        last = builder.sub(self.shape[1], self.machine.integer(1))
+        return builder.mul(self.machine.smaller(t, last), self.core)
+
+    def get(self, row: Any, index: int | Any) -> Lanes:
+        """An entry of every lane."""
+        return self.machine.gather(self.pointers, self._offset(row, index))
+
+    def clamp(self, axis: int, index: int) -> Any:
+        """``min(index, length - 1)`` of a trailing axis."""
+        last = self.machine.builder.sub(self.shape[axis], self.machine.integer(1))
+        return self.machine.smaller(self.machine.integer(index), last)
+
+    def _offset(self, row: Any, index: int | Any) -> Any:
+        index = self.machine.integer(index) if isinstance(index, int) else index
+        return self.machine.builder.add(row, index)
+
+
+class Output(Input):
+    """An array to which the lanes whose results are wanted may write."""
+
+    def __init__(self, machine: Machine, kind: Any, value: Any, series: list[Any], valid: Any):
+        super().__init__(machine, kind, value, series)
+        self.valid = valid
+
+    def add(self, row: Any, index: int | Any, value: Number) -> None:
+        """Add every valid lane's number to its series' entry, one lane after the other."""
+        machine, builder = self.machine, self.machine.builder
+        wanted, offset = machine.select(self.valid, value, 0.0), self._offset(row, index)
+        for lane, pointer in enumerate(self.pointers):
+            place = builder.gep(pointer, [offset])
+            number = builder.extract_element(wanted.ir, ir.Constant(ir.IntType(32), lane))
+            builder.store(builder.fadd(builder.load(place), number), place)
+
+
+class Problem:
+    """The Taylor rows of one block: sizes, constants, and the rows' entries at a node."""
+
+    def __init__(self, context: Any, builder: Any, kinds: Any, values: Any) -> None:
+        """Take the leading arguments of every sweep: rows, listed, block."""
+        rows, listed, block = kinds[0], kinds[1], values[2]
+        self._rows, self._fields = (rows, values[0]), rows.fields
+        self.n_lanes = rows.types[rows.fields.index("lanes")].count
+        self.machine = Machine(context, builder, self.n_lanes)
+        sizes = rows.types[rows.fields.index("sizes")]
+        self.n_equations, self.n_dims, self.n_orders = (len(each) for each in sizes)
+        self.m = self.n_dims * self.n_orders
+        self.stride = 2 * self.m
+        self.n_nodes, self.n_initial = self.number("n_nodes"), self.number("n_initial_steps")
+        self._first = builder.mul(block, self.machine.integer(self.n_lanes))
+        array = context.make_array(listed)(context, builder, values[1])
+        self._n_listed = cgutils.unpack_tuple(builder, array.shape)[0]
+        self.series = [self._series_of(array, lane) for lane in range(self.n_lanes)]
+        self.steps = self.input("steps")
+        self.weight_smooth = self.input("weight_smooth")
+
+    def _series_of(self, listed: Any, lane: int) -> Any:
+        builder, machine = self.machine.builder, self.machine
+        place = builder.add(self._first, machine.integer(lane))
+        last = builder.sub(self._n_listed, machine.integer(1))
+        return builder.load(builder.gep(listed.data, [machine.smaller(place, last)]))
+
+    def _field(self, name: str) -> tuple[Any, Any]:
+        rows, value = self._rows
+        index = self._fields.index(name)
+        return rows.types[index], self.machine.builder.extract_value(value, index)
+
+    def number(self, name: str) -> Any:
+        """An integer of the rows."""
+        return self._field(name)[1]
+
+    def input(self, name: str) -> Input:
+        """An array of the rows."""
+        return Input(self.machine, *self._field(name), self.series)
+
+    def array(self, kind: Any, value: Any) -> Input:
+        """Another array of shape (B|1, T|1, ...)."""
+        return Input(self.machine, kind, value, self.series)
+
+    def valid(self, kind: Any, value: Any) -> Any:
+        """Lanes with a series of their own whose results are wanted, from bool (n,)."""
+        machine, builder = self.machine, self.machine.builder
+        array = machine.context.make_array(kind)(machine.context, builder, value)
+        bits = ir.Constant(ir.VectorType(ir.IntType(1), self.n_lanes), ir.Undefined)
+        last = builder.sub(self._n_listed, machine.integer(1))
+        for lane in range(self.n_lanes):
+            place = builder.add(self._first, machine.integer(lane))
+            byte = builder.load(builder.gep(array.data, [machine.smaller(place, last)]))
+            bit = builder.and_(
+                builder.icmp_signed("<=", place, last),
+                builder.icmp_unsigned("!=", byte, ir.Constant(byte.type, 0)),
+            )
+            bits = builder.insert_element(bits, bit, ir.Constant(ir.IntType(32), lane))
+        return bits
+
+    def data(self, kind: Any, value: Any) -> Any:
+        """Address of a flat array."""
+        return self.machine.context.make_array(kind)(
+            self.machine.context, self.machine.builder, value
+        ).data
+
+    def times(self, number: Any, factor: int) -> Any:
+        """An index times a constant."""
+        return self.machine.builder.mul(number, self.machine.integer(factor))
+
+    def plus(self, number: Any, shift: int) -> Any:
+        """An index plus a constant."""
+        return self.machine.builder.add(number, self.machine.integer(shift))
+
+    def scale(self, t: Any) -> Lanes:
+        """Scale of node t: the step after it, for the last node the step before it."""
+        return self.steps.get(self.steps.row(t), 0)
+
+    def link(self, t: Any) -> Lanes:
+        """Weight of the link from node t; 0 after the last node."""
+        weight = self.weight_smooth.get(self.weight_smooth.row(t), 0)
+        return self.machine.select(self.has_next(t), weight, 0.0)
+
+    def has_next(self, t: Any) -> Any:
+        """Whether node t is not the last."""
+        return self.machine.builder.icmp_signed("<", self.plus(t, 1), self.n_nodes)
+
+    def column(self, v: int, r: int) -> int:
+        """Number of an unknown within its node."""
+        return v * self.n_orders + r
+
+    def shrink(self, inverse: Lanes) -> list[Number]:
+        """Powers ``k^-r`` of all m unknowns: from scaled unknowns to derivatives."""
+        return powers(inverse, self.n_orders) * self.n_dims
+
+
+class Equations:
+    """Weighted equation rows of a node."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.coefficients = problem.input("coefficients")
+        self.weights = problem.input("weight_equation")
+
+    def weight(self, t: Any, q: int) -> Lanes:
+        """Weight of equation q at node t."""
+        return self.weights.get(self.weights.row(t), self.weights.clamp(2, q))
+
+    def at(self, t: Any, shrink: list[Number]) -> tuple[list[list[Number]], list[Lanes]]:
+        """Rows (Q, m) in the scaled unknowns, and their weights (Q,)."""
+        problem, row = self.problem, self.coefficients.row(t)
+        weights = [self.weight(t, q) for q in range(problem.n_equations)]
+        rows = []
+        for q, weight in enumerate(weights):
+            weighted = [weight * each for each in shrink]
+            rows.append(
+                [
+                    weighted[i] * self.coefficients.get(row, q * problem.m + i)
+                    for i in range(problem.m)
+                ]
+            )
+        return rows, weights
+
+
+class InitialWeights:
+    """Weights of the initial rows of a node, 0 for orders that have none."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem, self.weights = problem, problem.input("weight_initial")
+        self.n_orders = problem.number("n_initial_orders")
+
+    def at(self, t: Any, v: int, r: int) -> Lanes:
+        """Weight of the row of derivative r of dimension v."""
+        machine, weights = self.problem.machine, self.weights
+        index = machine.builder.add(
+            machine.builder.mul(weights.clamp(2, v), weights.shape[3]), weights.clamp(3, r)
+        )
+        value = weights.get(weights.row(t), index)
+        return machine.select(self.has_order(r), value, 0.0)
+
+    def has_order(self, r: int) -> Any:
+        """Whether derivative r is given."""
+        return self.problem.machine.builder.icmp_signed(
+            "<", self.problem.machine.integer(r), self.n_orders
+        )
+
+
+class Scale:
+    """``1 / k_t``, carried from node to node: one division a node."""
+
+    def __init__(self, p: Problem) -> None:
+        self.p, self.inverse = p, p.machine.state(1.0 / p.scale(p.machine.integer(0)))
+
+    def advance(self, t: Any) -> tuple[list[Number], Lanes]:
+        """Powers ``k_t^-r`` (m,), and ``s_t / k_{t+1}``; moves on to the next node."""
+        here = self.inverse.get()
+        after = 1.0 / self.p.scale(self.p.plus(t, 1))
+        self.inverse.set(after)
+        return self.p.shrink(here), self.p.scale(t) * after
+
+
+def triangle_at(p: Problem, block: Any, t: Any) -> Any:
+    """Offset of the triangle of node t."""
+    node = p.machine.builder.add(p.machine.builder.mul(block, p.n_nodes), t)
+    return p.times(node, p.m * p.stride * p.n_lanes)

@@ -1,0 +1,207 @@
+"""Solves with the triangle of one block and residuals on its rows, with all sizes compiled in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import types
+from numba.extending import intrinsic
+
+from ....taylor import factorials
+from .problem import Equations, InitialWeights, Problem, Scale, triangle_at
+from .staged import Lanes, Matrix, Number, dot, powers
+
+
+def _load_triangle(p: Problem, data: Any, at: Any) -> tuple[Matrix, list[Lanes]]:
+    """Rows of U after the diagonal (m, 2 m - k - 1), and D^-1 (m,)."""
+    rows, inverses = [], []
+    for k in range(p.m):
+        first = k * p.stride + k
+        entries = [
+            p.machine.load(data, p.plus(at, (first + j) * p.n_lanes)) for j in range(2 * p.m - k)
+        ]
+        inverses.append(entries[0])
+        rows.append(entries[1:])
+    return rows, inverses
+
+
+def load_node(p: Problem, z: Any, start: Any, t: Any) -> list[Lanes]:
+    """Unknowns (m,) of node t in the blocks."""
+    at = p.machine.builder.add(start, p.times(t, p.m * p.n_lanes))
+    return [p.machine.load(z, p.plus(at, i * p.n_lanes)) for i in range(p.m)]
+
+
+def store_node(p: Problem, values: list[Number], z: Any, start: Any, t: Any) -> None:
+    at = p.machine.builder.add(start, p.times(t, p.m * p.n_lanes))
+    for i, value in enumerate(values):
+        p.machine.store(value, z, p.plus(at, i * p.n_lanes))
+
+
+def link_rows(p: Problem, here: list[Number], after: list[Number]) -> tuple[Matrix, Matrix]:
+    """Unweighted forward and backward rows (V, R) applied to two nodes in one scale."""
+    plus, minus = factorials(p.n_orders)
+    forward, backward = [], []
+    for v in range(p.n_dims):
+        x = here[v * p.n_orders : (v + 1) * p.n_orders]
+        y = after[v * p.n_orders : (v + 1) * p.n_orders]
+        orders = range(p.n_orders)
+        forward.append([dot(plus[: p.n_orders - r], x[r:]) - y[r] for r in orders])
+        backward.append([dot(minus[: p.n_orders - r], y[r:]) - x[r] for r in orders])
+    return forward, backward
+
+
+def _pull_links(p: Problem, forward: Matrix, backward: Matrix) -> tuple[list[Number], list[Number]]:
+    """Transpose of `link_rows`: what the rows' residuals give the two nodes, (m,) each."""
+    plus, minus = factorials(p.n_orders)
+    near, far = [], []
+    for f, b in zip(forward, backward, strict=True):
+        for o in range(p.n_orders):
+            taken = range(o + 1)
+            near.append(dot([plus[o - r] for r in taken], [f[r] for r in taken]) - b[o])
+            far.append(dot([minus[o - r] for r in taken], [b[r] for r in taken]) - f[o])
+    return near, far
+
+
+@intrinsic
+def descend(  # type: ignore[no-untyped-def]
+    typingctx, rows, listed, block, rhs, initial, target, triangle, z, start, x
+):
+    """``x = U^-T (target + A^T (b - A z))`` for one block of z; x holds one block."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        p = Problem(context, builder, signature.args, args)
+        machine, zero = p.machine, p.machine.integer(0)
+        sides = [
+            p.array(kind, value)
+            for kind, value in zip((rhs, initial, target), args[3:6], strict=True)
+        ]
+        data, z_data, x_data = (
+            p.data(kind, args[k]) for k, kind in ((6, triangle), (7, z), (9, x))
+        )
+        equations, weights, scale = Equations(p), InitialWeights(p), Scale(p)
+        unknowns = [machine.state(each) for each in load_node(p, z_data, args[8], zero)]
+        sums = [machine.state() for _ in range(p.m)]
+        with machine.loop(p.n_nodes) as t:
+            shrink, ratio = scale.advance(t)
+            here = [state.get() for state in unknowns]
+            _add_initial_residual(p, weights, sides[1], t, shrink, here, sums)
+            total = [state.get() for state in sums]
+            goal = sides[2].row(t)
+            total = [x + shrink[i] * sides[2].get(goal, i) for i, x in enumerate(total)]
+            _add_equation_residual(p, equations, sides[0], t, shrink, here, total)
+            follower = builder.select(p.has_next(t), p.plus(t, 1), t)
+            after, grown = load_node(p, z_data, args[8], follower), powers(ratio, p.n_orders)
+            scaled = [each * grown[i % p.n_orders] for i, each in enumerate(after)]
+            weight = p.link(t)
+            square = -(weight * weight)
+            residuals = [
+                [[square * each for each in row] for row in side]
+                for side in link_rows(p, here, scaled)
+            ]
+            near, far = _pull_links(p, *residuals)
+            total = [a + b for a, b in zip(total, near, strict=True)]
+            carried = [each * grown[i % p.n_orders] for i, each in enumerate(far)]
+            unit, _ = _load_triangle(p, data, triangle_at(p, args[2], t))
+            for k in range(p.m):
+                for j in range(k + 1, p.m):
+                    total[j] = total[j] - unit[k][j - k - 1] * total[k]
+                for j in range(p.m):
+                    carried[j] = carried[j] - unit[k][p.m + j - k - 1] * total[k]
+            store_node(p, total, x_data, zero, t)
+            for state, value in zip(sums, carried, strict=True):
+                state.set(value)
+            for state, value in zip(unknowns, after, strict=True):
+                state.set(value)
+        return context.get_dummy_value()
+
+    signature = types.void(rows, listed, block, rhs, initial, target, triangle, z, start, x)
+    return signature, codegen
+
+
+def _add_equation_residual(
+    p: Problem, equations: Equations, rhs: Any, t: Any, shrink: Any, here: Any, total: Any
+) -> None:
+    """Add ``A^T (b - A z)`` of the equation rows of a node to total (m,), in place."""
+    rows, weights = equations.at(t, shrink)
+    side = rhs.row(t)
+    for q, row in enumerate(rows):
+        rest = weights[q] * rhs.get(side, q) - dot(row, here)
+        for i in range(p.m):
+            total[i] = total[i] + rest * row[i]
+
+
+def _add_initial_residual(
+    p: Problem, weights: InitialWeights, initial: Any, t: Any, shrink: Any, here: Any, sums: Any
+) -> None:
+    """Add ``A^T (b - A z)`` of the initial rows of a node to the states `sums` (m,)."""
+    builder, machine = p.machine.builder, p.machine
+    with builder.if_then(builder.icmp_signed("<", t, p.n_initial)):
+        for v in range(p.n_dims):
+            for r in range(p.n_orders):
+                with builder.if_then(weights.has_order(r)):
+                    i = p.column(v, r)
+                    index = builder.add(
+                        builder.mul(machine.integer(v), initial.shape[3]), machine.integer(r)
+                    )
+                    weight = weights.at(t, v, r)
+                    entry = weight * shrink[i]
+                    rest = weight * initial.get(initial.row(t), index) - entry * here[i]
+                    sums[i].set(sums[i].get() + entry * rest)
+
+
+@intrinsic
+def ascend(  # type: ignore[no-untyped-def]
+    typingctx, rows, listed, block, triangle, x, share, z, start, largest, size
+):
+    """Add ``U^-1 D^-1 x`` to one block of z in the lanes where share (W,) is 1.
+
+    x receives the correction; largest and size (m, W) the largest entries of it and of z.
+    """
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        p = Problem(context, builder, signature.args, args)
+        machine, zero = p.machine, p.machine.integer(0)
+        places = ((3, triangle), (4, x), (5, share), (6, z), (8, largest), (9, size))
+        data, x_data, share_data, z_data, largest_at, size_at = (
+            p.data(kind, args[k]) for k, kind in places
+        )
+        part = machine.load(share_data, zero)
+        after = [machine.state() for _ in range(p.m)]
+        peaks = [[machine.state() for _ in range(p.m)] for _ in range(2)]
+        with machine.loop(p.n_nodes, down=True) as t:
+            unit, inverses = _load_triangle(p, data, triangle_at(p, args[2], t))
+            value: list[Number] = [
+                each * inverse
+                for each, inverse in zip(load_node(p, x_data, zero, t), inverses, strict=True)
+            ]
+            for k in range(p.m - 1, -1, -1):
+                for j in range(p.m):
+                    value[k] = value[k] - unit[k][p.m + j - k - 1] * after[j].get()
+                for j in range(p.m - 1, k, -1):
+                    value[k] = value[k] - unit[k][j - k - 1] * value[j]
+            old = load_node(p, z_data, args[7], t)
+            new = [
+                machine.select(machine.compare(">", part, 0.0), a + b, a)
+                for a, b in zip(old, value, strict=True)
+            ]
+            store_node(p, value, x_data, zero, t)
+            store_node(p, new, z_data, args[7], t)
+            for states, values in zip(peaks, (value, new), strict=True):
+                for state, each in zip(states, values, strict=True):
+                    _raise_to(state, abs(machine.lift(each)))
+            for state, each in zip(after, value, strict=True):
+                state.set(each)
+        for states, place in zip(peaks, (largest_at, size_at), strict=True):
+            for i, state in enumerate(states):
+                machine.store(state.get(), place, machine.integer(i * p.n_lanes))
+        return context.get_dummy_value()
+
+    signature = types.void(rows, listed, block, triangle, x, share, z, start, largest, size)
+    return signature, codegen
+
+
+def _raise_to(state: Any, value: Lanes) -> None:
+    """The larger of the two, NaN if the newer is."""
+    machine = state.machine
+    keep = machine.compare("<=", value, state.get())
+    state.set(machine.select(keep, state.get(), value))
