@@ -163,8 +163,8 @@ def taylor_rows(inputs: OdeInputs) -> TaylorRows:
     small = max(n_unknowns, n_equations) <= UNROLLED_UNKNOWNS and not central
     scalar = n_equations == n_dims == 1
     unrolled = small and (scalar or n_series * shape.n_steps >= UNROLLED_NODES)
-    n_lanes = LANES if n_series >= LANES else 1
-    wide = not unrolled and n_lanes == 1 and n_unknowns > WIDTH
+    n_lanes = LANES if n_series >= LANES and unrolled else 1
+    wide = not unrolled
     return TaylorRows(
         flatten_batch(inputs.coefficients, shape.batch, 4),
         steps,

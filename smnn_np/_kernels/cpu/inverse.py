@@ -3,7 +3,8 @@
 With ``G = U_tt^-1`` and ``C = G [U_t,t+1 ...]`` the block row of U says
 ``z_t = G e_t - C z_next`` with ``cov(e_t) = D_t^-1``: hence ``cov(z_t, z_next) = -C W`` and
 ``cov(z_t) = G D_t^-1 G^T + C W C^T``, where W is the covariance of the following nodes that a row
-touches (Takahashi, Fagan and Chin, 1973; the smoother of Rauch, Tung and Striebel is the same recursion).
+touches (Takahashi, Fagan and Chin, 1973; the smoother of Rauch, Tung and Striebel is the same
+recursion).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from .general.rows import (
-    INLINE,
+    HELPER,
     OPTIONS,
     counts,
     n_dims,
@@ -23,7 +24,7 @@ from .general.rows import (
 )
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _unpack(triangle, at, stride, n_lanes, lane, m, block, pivots):
     """Copy the unit rows of U of one node and lane, (m, n), and D^-1 (m,)."""
     for i in range(m):
@@ -33,7 +34,7 @@ def _unpack(triangle, at, stride, n_lanes, lane, m, block, pivots):
         pivots[i] = triangle[at + i * stride + i * n_lanes + lane]
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _divide(m, block, inverse):
     """Inverse of the first m columns (unit triangular); the others become C, in place."""
     for j in range(m):
@@ -48,7 +49,7 @@ def _divide(m, block, inverse):
                 block[i, j] -= block[i, k] * block[k, j]
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _advance(m, block, inverse, pivots, window, cross, here):
     """Covariance of a node (m, m) and with those after it (m, n - m); the window moves back."""
     n_after = window.shape[0]

@@ -7,7 +7,7 @@ from numba import njit
 
 from .lanes import row_add, row_multiply, row_set, row_sub
 from .rows import (
-    INLINE,
+    HELPER,
     OPTIONS,
     PIVOT,
     fill_central,
@@ -26,7 +26,7 @@ from .rows import (
 )
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _weigh_products(rows, t, templates, ratio, weight, square, scratch, products):
     """Normal products (3, R, R) of the links of one dimension: near-near, near-far, far-far."""
     if t > 0 and rows.uniform:
@@ -44,7 +44,7 @@ def _weigh_products(rows, t, templates, ratio, weight, square, scratch, products
         row_set(products, 2 * block + at, square, 0, scratch, 0, orders, lanes, lanes)
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _add_links(rows, products, ones, stride, front):
     """Add the normal products of all links that start at the first node of the front."""
     lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
@@ -63,7 +63,7 @@ def _add_links(rows, products, ones, stride, front):
             row_add(front, place, ones, 0, products, 2 * block + here, n, lanes, lanes)
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _add_equations(rows, equations, stride, front):
     """Add the normal products of the equation rows of a node."""
     lanes, n_lanes = rows.lanes, len(rows.lanes)
@@ -76,7 +76,7 @@ def _add_equations(rows, equations, stride, front):
             row_add(front, place, equations, at, equations, at, m - i, lanes, rows.width)
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _add_initial(rows, listed, block, t, stride, front):
     """Add the squares of the initial rows of a node."""
     n_lanes, orders = len(rows.lanes), n_orders(rows)
@@ -89,7 +89,7 @@ def _add_initial(rows, listed, block, t, stride, front):
                 front[i * stride + i * n_lanes + lane] += entry * entry
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _add_central(rows, listed, block, t, central, stride, front):
     """Add the normal products of the central rows around node t + 1."""
     n_lanes, orders, m = len(rows.lanes), n_orders(rows), n_dims(rows) * n_orders(rows)
@@ -105,7 +105,7 @@ def _add_central(rows, listed, block, t, central, stride, front):
                     front[row * stride + column * n_lanes + lane] += product
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _eliminate(rows, front, n, stride, taken, inverse, ones, triangle, at, good):
     """Write D^-1 and U of the m finished rows of ``U^T D U``, and update the front.
 

@@ -13,7 +13,7 @@ from numba import njit
 
 from .lanes import row_add, row_dot, row_set
 from .rows import (
-    INLINE,
+    HELPER,
     OPTIONS,
     apply_links,
     counts,
@@ -35,7 +35,7 @@ from .rows import (
 from .solve import fill_rest
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _collect_equation(rows, listed, valid, block, t, q, shrink, weights, rest, c_a, slope, bars):
     """Scatter the gradients of one equation row to the inputs' own shapes."""
     c_bar, d_bar, w_bar = bars
@@ -57,7 +57,7 @@ def _collect_equation(rows, listed, valid, block, t, q, shrink, weights, rest, c
             w_bar[min(b, w_bar.shape[0] - 1), tw, qw] += 2.0 * residual * c_a[lane]
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _add_equations(
     rows, listed, valid, block, t, shrink, weights, equations, rest, y, a, at, work, bars
 ):
@@ -77,7 +77,7 @@ def _add_equations(
         _collect_equation(rows, listed, valid, block, t, q, shrink, weights, rest, c_a, slope, bars)
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _add_initial(rows, listed, valid, block, t, initial, y, a, at, u_bar, w_bar):
     """Initial rows of node t."""
     n_lanes, orders, shape = len(rows.lanes), n_orders(rows), w_bar.shape
@@ -98,7 +98,7 @@ def _add_initial(rows, listed, valid, block, t, initial, y, a, at, u_bar, w_bar)
                 w_bar[bw, tw, vw, rw] += 2.0 * weight * residual * slope
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _measure_links(rows, ratio, factorials, ones, x, at, x_next, at_next, work, out):
     """Rows (forward, backward) of one dimension applied to one vector, and their step slopes.
 
@@ -117,7 +117,7 @@ def _measure_links(rows, ratio, factorials, ones, x, at, x_next, at_next, work, 
     apply_links(rows, factorials, ones, near, 0, far, 0, forward_slope, backward_slope)
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _add_links(
     rows, listed, valid, block, t, ratio, weight, tables, y, a, at, work, of_y, of_a, sums, bars
 ):
@@ -147,7 +147,7 @@ def _add_links(
         w_bar[min(b, w_bar.shape[0] - 1), tw] += 2.0 * w * of_weight[lane]
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _add_central(rows, listed, valid, block, t, central, y, a, at, bars):
     """Central rows around node t + 1 move with the sum of two steps and the mean of two weights."""
     s_bar, w_bar = bars
@@ -175,7 +175,7 @@ def _add_central(rows, listed, valid, block, t, central, y, a, at, bars):
             w_bar[bw, tw] -= weight * of_weight
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _gather(rows, listed, block, y, shrink, z):
     """Scaled unknowns of one block from the derivatives y (B, T, m)."""
     n_lanes, orders = len(rows.lanes), n_orders(rows)

@@ -12,7 +12,7 @@ from numba import njit
 
 from .lanes import row_rotate, row_set
 from .rows import (
-    INLINE,
+    HELPER,
     OPTIONS,
     fill_central,
     fill_equations,
@@ -29,7 +29,7 @@ from .rows import (
 )
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _merge(rows, front, stride, first, last, line, cosine, sine):
     """Rotate columns first .. last - 1 of a row into the front; the row is used up."""
     lanes, n_lanes = rows.lanes, len(rows.lanes)
@@ -45,7 +45,7 @@ def _merge(rows, front, stride, first, last, line, cosine, sine):
         row_rotate(front, held, line, column, cosine, sine, last - k, lanes, rows.width)
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _merge_links(rows, ratio, weight, stride, front, line, cosine, sine):
     """Take in the link rows of every dimension."""
     n_lanes, orders, m = len(rows.lanes), n_orders(rows), n_dims(rows) * n_orders(rows)
@@ -61,7 +61,7 @@ def _merge_links(rows, ratio, weight, stride, front, line, cosine, sine):
             _merge(rows, front, stride, v * orders, 2 * m, line, cosine, sine)
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _merge_initial(rows, listed, block, t, stride, front, line, cosine, sine, known):
     """Take in the initial rows of a node."""
     n_lanes, orders = len(rows.lanes), n_orders(rows)
@@ -76,7 +76,7 @@ def _merge_initial(rows, listed, block, t, stride, front, line, cosine, sine, kn
             _merge(rows, front, stride, i, known, line, cosine, sine)
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _merge_central(rows, listed, block, t, central, stride, front, line, cosine, sine):
     """Take in the central rows around node t + 1."""
     n_lanes, orders, m = len(rows.lanes), n_orders(rows), n_dims(rows) * n_orders(rows)
@@ -91,7 +91,7 @@ def _merge_central(rows, listed, block, t, central, stride, front, line, cosine,
         _merge(rows, front, stride, v * orders, 3 * m, line, cosine, sine)
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _finish_node(rows, front, n, stride, t, inverse, zeros, ones, triangle, at, failed):
     """Write D^-1 and U of the m finished rows, and move the front on by one node."""
     lanes, n_lanes, m = rows.lanes, len(rows.lanes), n_dims(rows) * n_orders(rows)

@@ -13,7 +13,8 @@ from .lanes import row_add, row_multiply, row_set, row_sub
 
 PIVOT = 64 * 2.0**-52  # a pivot of Cholesky smaller than this times m and its entry is noise
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
-INLINE = {**OPTIONS, "forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+HELPER = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+INLINE = {**HELPER, "forceinline": True}
 
 
 @njit(**INLINE)
@@ -81,7 +82,7 @@ def initial_weight(rows, b, t, v, r):
     return w[bw, tw, min(v, w.shape[2] - 1), min(r, w.shape[3] - 1)]
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def splat_table(table, lanes, out):
     """Copy the entries of a flat table to all lanes."""
     n_lanes = len(lanes)
@@ -90,7 +91,7 @@ def splat_table(table, lanes, out):
             out[k * n_lanes + lane] = table[k]
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def shift_front(rows, n, stride, ones, zeros, front):
     """Move the front on by one node: drop its first m unknowns, make room for as many."""
     lanes, n_lanes = rows.lanes, len(rows.lanes)
@@ -105,7 +106,7 @@ def shift_front(rows, n, stride, ones, zeros, front):
         row_set(front, place, zeros, 0, zeros, 0, n - first, lanes, lanes)
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def fill_node(rows, listed, block, t, shrink):
     """Powers ``k_t^-r`` (R,): from scaled unknowns to derivatives."""
     n_lanes = len(rows.lanes)
@@ -119,7 +120,7 @@ def fill_node(rows, listed, block, t, shrink):
             power *= inverse
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def fill_link(rows, listed, block, t, ratio, weight):
     """Powers ``(s_t / k_{t+1})^r`` (R,) and weight (1,) of the link from node t."""
     n_lanes = len(rows.lanes)
@@ -135,7 +136,7 @@ def fill_link(rows, listed, block, t, ratio, weight):
             power *= quotient
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def fill_equations(rows, listed, block, t, shrink, weights, equations):
     """Weighted equation rows (Q, m + padding) of node t, and their weights (Q,)."""
     c, w = rows.coefficients, rows.weight_equation
@@ -156,7 +157,7 @@ def fill_equations(rows, listed, block, t, shrink, weights, equations):
                     equations[at] = weight * shrink[r * n_lanes + lane] * c[bc, tc, q, v, r]
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def apply_links(rows, factorials, ones, x, at, x_next, at_next, forward, backward):
     """Unweighted forward and backward rows of one dimension applied to two nodes.
 
@@ -178,13 +179,13 @@ def apply_links(rows, factorials, ones, x, at, x_next, at_next, forward, backwar
         row_add(backward, 0, factorials, sign, x_next, at_next + shift, n, lanes, lanes)
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def scale_next(rows, ratio, z, at, scaled):
     """Unknowns (R,) of one dimension of node t + 1 in the scale of node t."""
     row_multiply(scaled, 0, ratio, 0, z, at, n_orders(rows), rows.lanes)
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def fill_central(rows, b, t, central):
     """Unweighted entries of a central row at nodes t, t + 1, t + 2; returns weight and span."""
     orders = float(rows.coefficients.shape[4])

@@ -11,7 +11,7 @@ from numba import njit
 
 from .lanes import row_add, row_dot, row_multiply, row_set, row_sub
 from .rows import (
-    INLINE,
+    HELPER,
     OPTIONS,
     apply_links,
     fill_central,
@@ -31,7 +31,7 @@ from .rows import (
 )
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def fill_rest(rows, listed, block, t, rhs, weights, rest):
     """Weighted right-hand side (Q,) of the equation rows of node t."""
     n_lanes = len(rows.lanes)
@@ -42,7 +42,7 @@ def fill_rest(rows, listed, block, t, rhs, weights, rest):
             rest[q * n_lanes + lane] = weights[q * n_lanes + lane] * rhs[bd, td, q]
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _add_equation_residual(rows, equations, z, at, rest, out, to):
     """Add ``A^T (b - A z)`` of the equation rows of a node; `rest` holds b."""
     lanes, width, n_lanes = rows.lanes, rows.width, len(rows.lanes)
@@ -53,7 +53,7 @@ def _add_equation_residual(rows, equations, z, at, rest, out, to):
         row_add(out, to, rest, here, equations, row, m, lanes, width)
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _add_initial_residual(rows, listed, block, t, initial, z, at, out, to):
     """Add ``A^T (b - A z)`` of the initial rows of node t."""
     n_lanes, orders = len(rows.lanes), n_orders(rows)
@@ -68,7 +68,7 @@ def _add_initial_residual(rows, listed, block, t, initial, z, at, out, to):
                 out[to + k] += entry * (weight * u[v, r] - entry * z[at + k])
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _add_link_residual(rows, ratio, minus, factorials, ones, z, at, work, out, to):
     """Add ``A^T (b - A z)`` of the link rows from a node; `minus` is minus the squared weight."""
     lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
@@ -93,7 +93,7 @@ def _add_link_residual(rows, ratio, minus, factorials, ones, z, at, work, out, t
         row_add(out, next_at, ones, 0, far, 0, orders, lanes, lanes)
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _add_central_residual(rows, listed, block, t, central, z, at, out, to):
     """Add ``A^T (b - A z)`` of the central rows around node t + 1."""
     n_lanes, orders, m = len(rows.lanes), n_orders(rows), n_dims(rows) * n_orders(rows)
@@ -116,7 +116,7 @@ def _add_central_residual(rows, listed, block, t, central, z, at, out, to):
             out[high] += central[2] * rest
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _eliminate(rows, t, triangle, at, x, start):
     """Take the unknowns of node t out of those that follow: one step of ``U^-T``."""
     lanes, n_lanes, nodes = rows.lanes, len(rows.lanes), len(rows.nodes)
@@ -129,7 +129,7 @@ def _eliminate(rows, t, triangle, at, x, start):
         row_sub(x, after, x, here, triangle, entry, n - i - 1, lanes, rows.width)
 
 
-@njit(**INLINE)
+@njit(**HELPER)
 def _add_target(rows, listed, block, t, target, shrink, out, at):
     """Add ``shrink * target`` (B|1, T|1, m) of node t."""
     n_lanes, orders = len(rows.lanes), n_orders(rows)
