@@ -7,15 +7,21 @@ factorization is believed or not (`smnn_np._kernels.cpu.blocks`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ._kernels import cpu
+from ._kernels.threads import in_parallel, split
 from .taylor import Array, TaylorRows
 
-MAX_PROOF, MAX_QR = 3, 8  # corrections
+N_CORRECTIONS = {"auto": 3, "cholesky": 1, "qr": 8}
+CHUNK = 2**16  # numbers of a triangle that are worked on at once: half of a second-level cache
 
 RightSide = tuple[Array, Array, Array]  # rhs, initial, and what is added to A^T b, (B|1, T|1, m)
+# Takes a thread's number, series (n,), which of them are solved (n,), and their blocks.
+Use = Callable[[int, NDArray, NDArray, Array], None]
 
 
 class SingularError(Exception):
@@ -25,84 +31,113 @@ class SingularError(Exception):
 class Group:
     """Series factorized in the same way: the state that the kernels work on.
 
-    Attributes
+    Parameters
     ----------
+    rows : TaylorRows
+        The left side.
     series : ndarray of int, shape (n,)
         Which series, W to a block.
+    factorization : {"auto", "cholesky", "qr"}
+        Cholesky that must prove itself, Cholesky, or QR.
+    keep : bool
+        Whether the triangle is kept for later solves, or made anew for each.
+
+    Attributes
+    ----------
     valid : ndarray of bool, shape (n,)
         Those not handed on to another group.
-    triangle : ndarray
-        Blocks of U and D^-1, flat.
+    change : float
+        By how much the last correction of the last solve changed a solution, relative to it.
     """
 
-    def __init__(self, rows: TaylorRows, series: NDArray, by_qr: bool) -> None:
-        self.rows, self.series, self.by_qr = rows, series, by_qr
-        self.n_blocks = -(-len(series) // len(rows.lanes))
-        # Row operations of a single series may touch a few numbers beyond the last node.
-        self.triangle = np.zeros(
-            self.n_blocks * rows.n_nodes * rows.triangle_size + len(rows.width)
-        )
-        self.status = np.full(len(series), -1)
-        kernel = cpu.qr_blocks if by_qr else cpu.cholesky_blocks
-        kernel(rows, series, 0, self.n_blocks, self.triangle, self.status)
-        self.valid = np.ones(len(series), dtype=bool)
-
-    def scatter(self, z: Array, y: Array) -> None:
-        """Write the valid series' derivatives to y (B, T, m)."""
-        cpu.scatter_blocks(self.rows, self.series, self.valid, 0, self.n_blocks, z, y)
-
-    def add_gradients(
-        self, right_side: tuple[Array, Array], y: Array, a: Array, bars: tuple[Array, ...]
+    def __init__(
+        self, rows: TaylorRows, series: NDArray, factorization: str, keep: bool = True
     ) -> None:
-        """Add the gradients in all inputs, given y (B, T, m) and the blocks of the adjoint."""
-        cpu.gradient_blocks(
-            self.rows, self.series, self.valid, 0, self.n_blocks, *right_side, y, a, bars
-        )
+        self.rows, self.series, self.factorization, self.keep = rows, series, factorization, keep
+        self.valid = np.ones(len(series), dtype=bool)
+        self.change = 0.0
+        self._n_lanes = len(rows.lanes)
+        self._parts = split(-(-len(series) // self._n_lanes))
+        self._status = np.full(len(series), -1)
+        self._factorized = False
+        self._triangle = self._allocate(self._parts[-1].stop if keep else 0)
+
+    def solve(self, right_side: RightSide, use: Use) -> NDArray:
+        """Solve for all series, hand over the solutions, return which were not proven (n,)."""
+        verdict, left = np.full(len(self.series), cpu.FINE), np.zeros(len(self.series))
+
+        def work(number: int) -> None:
+            part = self._parts[number]
+            chunk = max(1, CHUNK // self.rows.triangle_size // self.rows.n_nodes)
+            z = np.empty(min(chunk, len(part)) * self._stride)
+            own = None if self.keep else self._allocate(min(chunk, len(part)))
+            for first in range(part.start, part.stop, chunk):
+                last = min(first + chunk, part.stop)
+                some = slice(first * self._n_lanes, last * self._n_lanes)
+                triangle = self._of_blocks(first, last) if own is None else own
+                sound = self._factorize(some, triangle)
+                cpu.solve_blocks(
+                    self.rows, self.series[some], sound, right_side, triangle,
+                    self.factorization == "auto", N_CORRECTIONS[self.factorization],
+                    z, verdict[some], left[some],
+                )  # fmt: skip
+                use(number, self.series[some], sound & (verdict[some] == cpu.FINE), z)
+
+        in_parallel(work, range(len(self._parts)))
+        self._factorized = self.keep
+        self.change = float(left.max())
+        broken = self.valid & (self._status >= 0)
+        if self.factorization == "auto":
+            return broken | (verdict == cpu.REJECTED)
+        self._refuse(broken, self._status)
+        self._refuse(verdict >= 0, verdict)
+        return broken
 
     def invert(self, variance: Array, covariance: Array, lagged: Array) -> None:
         """Write entries of ``(A^T A)^-1`` to those outputs that are not empty."""
-        cpu.selected_inverse(
-            self.rows, self.series, self.valid, 0, self.n_blocks, self.triangle,
-            variance, covariance, lagged,
-        )  # fmt: skip
+        self._inspect(cpu.selected_inverse, variance, covariance, lagged)
 
     def log_determinant(self, out: Array) -> None:
         """Write ``log det A^T A`` of the valid series to out (B,)."""
-        cpu.log_determinant(
-            self.rows, self.series, self.valid, 0, self.n_blocks, self.triangle, out
-        )
+        self._inspect(cpu.log_determinant, out)
 
-    def prove(self, right_side: RightSide) -> tuple[Array, NDArray]:
-        """Unknowns of all blocks, corrected until proven; the mask of series where they are not."""
-        sound = self.valid & (self.status < 0)
-        z, verdict, _ = self._solve(right_side, sound, True, MAX_PROOF)
-        return z, self.valid & ((verdict == cpu.REJECTED) | ~sound)
+    @property
+    def _stride(self) -> int:
+        """Numbers of a block of unknowns; row operations may touch a few beyond the last node."""
+        rows = self.rows
+        return rows.n_nodes * rows.n_unknowns * self._n_lanes + len(rows.width)
 
-    def refine(self, right_side: RightSide, n_corrections: int) -> tuple[Array, float]:
-        """Unknowns of all blocks, corrected until nothing is left to win, and the last change."""
-        z, verdict, left = self._solve(right_side, self.valid, False, n_corrections)
-        lost = self.valid & (verdict >= 0)
-        if lost.any():
-            k = int(np.argmax(lost))
-            raise SingularError(int(self.series[k]), int(verdict[k]))
-        return z, float(left[self.valid].max(initial=0.0))
+    def _allocate(self, n_blocks: int) -> Array:
+        """Room for the triangles of some blocks."""
+        rows = self.rows
+        size = n_blocks * rows.n_nodes * rows.triangle_size + len(rows.width)
+        # General kernels read a few numbers that none of them has written.
+        return np.empty(size) if rows.sizes else np.zeros(size)
 
-    def check_status(self) -> None:
-        """Raise for the first series with an unusable pivot."""
-        failed = self.status >= 0
-        if failed.any():
-            k = int(np.argmax(failed))
-            raise SingularError(int(self.series[k]), int(self.status[k]))
+    def _of_blocks(self, first: int, last: int) -> Array:
+        """The kept triangles of blocks first .. last - 1."""
+        size = self.rows.n_nodes * self.rows.triangle_size
+        return self._triangle[first * size : last * size + len(self.rows.width)]
 
-    def _solve(
-        self, right_side: RightSide, wanted: NDArray, prove: bool, n_corrections: int
-    ) -> tuple[Array, NDArray, Array]:
-        rows, n_lanes = self.rows, len(self.rows.lanes)
-        stride = rows.n_nodes * rows.n_unknowns * n_lanes + len(rows.width)
-        z, left = np.zeros(self.n_blocks * stride), np.zeros(len(self.series))
-        verdict = np.full(len(self.series), cpu.FINE)
-        cpu.solve_blocks(
-            rows, self.series, wanted, 0, self.n_blocks, right_side, self.triangle,
-            prove, n_corrections, z, verdict, left,
-        )  # fmt: skip
-        return z, verdict, left
+    def _factorize(self, some: slice, triangle: Array) -> NDArray:
+        """Factorize if that is not done; returns the series that can be solved for."""
+        if not self._factorized:
+            kernel = cpu.qr_blocks if self.factorization == "qr" else cpu.cholesky_blocks
+            kernel(self.rows, self.series[some], triangle, self._status[some])
+        return self.valid[some] & (self._status[some] < 0)
+
+    def _inspect(self, kernel: Callable[..., None], *outputs: Array) -> None:
+        """Run a kernel on the triangles of all series."""
+
+        def work(part: range) -> None:
+            some = slice(part.start * self._n_lanes, part.stop * self._n_lanes)
+            triangle = self._of_blocks(part.start, part.stop)
+            kernel(self.rows, self.series[some], self.valid[some], triangle, *outputs)
+
+        in_parallel(work, self._parts)
+
+    def _refuse(self, bad: NDArray, node: NDArray) -> None:
+        """Raise for the first bad series, if there is one."""
+        if bad.any():
+            k = int(np.argmax(bad))
+            raise SingularError(int(self.series[k]), int(node[k]))

@@ -297,6 +297,9 @@ def _broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...] | None:
 def _common_batch(arrays: dict[str, NDArray]) -> tuple[int, ...]:
     """Broadcast the leading axes; shapes that agree in pairs agree all together."""
     batches = {name: array.shape[: -len(_AXES[name])] for name, array in arrays.items()}
+    common = _broadcast(*batches.values())
+    if common is not None:
+        return common
     for one, two in itertools.combinations(batches, 2):
         if _broadcast(batches[one], batches[two]) is None:
             raise ValueError(
@@ -304,7 +307,7 @@ def _common_batch(arrays: dict[str, NDArray]) -> tuple[int, ...]:
                 f"not broadcast: the batches {batches[one]} and {batches[two]} must agree axis by "
                 f"axis, or be 1"
             )
-    return np.broadcast_shapes(*batches.values())
+    raise AssertionError("shapes that agree in pairs agree all together")
 
 
 def _count_nonzero(weight: NDArray, core: tuple[int, ...]) -> NDArray:

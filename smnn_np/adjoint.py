@@ -160,7 +160,7 @@ def ode_solve_vjp(
         cotangent = check_cotangent(y_bar, inputs.shape).reshape(solution.shape)
         return _gradients(factor, cotangent, right_side, solution, inputs, shapes)
 
-    return factor.to_output(solution), pullback
+    return factor.to_output(solution.copy()), pullback  # the caller may write to it
 
 
 def _gradients(

@@ -13,20 +13,18 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numba import config
 from numpy.typing import NDArray
 
-from ._group import MAX_QR, Group, RightSide, SingularError
+from ._group import Group, RightSide, SingularError, Use
 from ._kernels import cpu
-from ._kernels.threads import in_parallel, split
 from ._validation import OdeInputs, check_right_side
 from .taylor import Array, flatten_right_side, read_only, taylor_rows
-
-Solved = list[tuple[Group, Array]]  # groups and the scaled unknowns of their blocks
 
 
 class Factor:
@@ -40,21 +38,20 @@ class Factor:
     enough for a series; its R is then replaced by that of QR. A factor may be shared by threads.
     """
 
-    def __init__(self, inputs: OdeInputs) -> None:
+    def __init__(self, inputs: OdeInputs, keep: bool = True) -> None:
         self._inputs = inputs
         self.rows = taylor_rows(inputs)
         self._judged = False
         self._lock = threading.RLock()  # a solve may replace a group
-        parts = split(self.rows.n_series, len(self.rows.lanes))
-        with self._explained():
-            self._groups = in_parallel(self._first_group, parts)
+        series = np.arange(self.rows.n_series)
+        self._groups = [Group(self.rows, series, inputs.factorization, keep)]
 
     @property
     def by_qr(self) -> NDArray:
         """Which series are factorized by QR: bool, in the batch's shape."""
         flags = np.zeros(self.rows.n_series, dtype=bool)
         for group in self._groups:
-            flags[group.series[group.valid]] = group.by_qr
+            flags[group.series[group.valid]] = group.factorization == "qr"
         return flags.reshape(self._inputs.shape.batch)
 
     def solve(self, rhs: NDArray, initial: NDArray | None = None) -> NDArray:
@@ -143,7 +140,8 @@ class Factor:
         rows, shape = self.rows, self._inputs.shape
         variance = np.empty((rows.n_series, rows.n_nodes, rows.n_unknowns))
         nothing = np.empty((0, 0, 0, 0))
-        in_parallel(lambda group: group.invert(variance, nothing, nothing), self._groups)
+        for group in self._groups:
+            group.invert(variance, nothing, nothing)
         return variance.reshape(*shape.batch, rows.n_nodes, shape.n_dims, shape.n_orders)
 
     def covariance(self, lag: int = 0) -> NDArray:
@@ -183,7 +181,8 @@ class Factor:
         blocks = np.empty((rows.n_series, n_blocks, m, m))
         nothing, none = np.empty((0, 0, 0)), np.empty((0, 0, 0, 0))
         pair = (none, blocks) if lag else (blocks, none)
-        in_parallel(lambda group: group.invert(nothing, *pair), self._groups)
+        for group in self._groups:
+            group.invert(nothing, *pair)
         jet = (shape.n_dims, shape.n_orders)
         return blocks.reshape(*shape.batch, n_blocks, *jet, *jet)
 
@@ -200,13 +199,10 @@ class Factor:
         rows = self.rows
         y = np.empty((rows.n_series, rows.n_nodes, rows.n_unknowns))
 
-        def solve(group: Group) -> list[Group]:
-            solved = self._solve_group(group, (rhs, initial, self._nothing[2]))
-            for part, z in solved:
-                part.scatter(z, y)
-            return [part for part, _ in solved]
+        def write(_: int, series: NDArray, solved: NDArray, z: Array) -> None:
+            cpu.scatter_blocks(rows, series, solved, z, y)
 
-        self._for_all(solve)
+        self._solve((rhs, initial, self._nothing[2]), write)
         if not (self._judged or y.any(axis=(1, 2)).all()):
             self.judge()  # a solution of zeros says nothing about the system
         return y
@@ -214,32 +210,28 @@ class Factor:
     def pull(
         self, y_bar: Array, right_side: tuple[Array, Array], y: Array, bars: tuple[Array, ...]
     ) -> None:
-        """Add to `bars` the gradients in all inputs, from that in y; y_bar and y are (B, T, m).
+        """Add to `bars` the gradients in all inputs, from that in y; y_bar and y are (B, T, m)."""
+        rows = self.rows
+        # Series of their own are written by one thread each; what series share, each thread sums.
+        own = [
+            tuple(np.zeros_like(b) if len(b) < rows.n_series else b for b in bars)
+            for _ in range(config.NUMBA_NUM_THREADS if rows.n_series > 1 else 1)
+        ]
 
-        An array of `bars` that series share is added to by one thread at a time.
-        """
-        shared = [len(bar) < self.rows.n_series for bar in bars]
-        lock = threading.Lock()
+        def add(thread: int, series: NDArray, solved: NDArray, a: Array) -> None:
+            cpu.gradient_blocks(rows, series, solved, *right_side, y, a, own[thread])
 
-        def pull(group: Group) -> list[Group]:
-            # a = (A^T A)^-1 y_bar
-            solved = self._solve_group(group, (*self._nothing[:2], read_only(y_bar)))
-            own = tuple(np.zeros_like(b) if s else b for b, s in zip(bars, shared, strict=True))
-            for part, a in solved:
-                part.add_gradients(right_side, y, a, own)
-            with lock:
-                for whole, mine in zip(bars, own, strict=True):
-                    if mine is not whole:
-                        whole += mine
-            return [part for part, _ in solved]
-
-        self._for_all(pull)
+        self._solve((*self._nothing[:2], read_only(y_bar)), add)  # a = (A^T A)^-1 y_bar
+        for arrays in own:
+            for whole, part in zip(bars, arrays, strict=True):
+                if part is not whole:
+                    whole += part
 
     def to_output(self, y: Array, dtype: np.dtype | None = None) -> NDArray:
-        """Copy y (B, T, m) into the user's shape and dtype."""
+        """Give y (B, T, m) the user's shape and dtype."""
         shape = self._inputs.shape
         full = (*shape.batch, shape.n_steps, shape.n_dims, shape.n_orders)
-        return y.astype(dtype or self._inputs.dtype).reshape(full)
+        return y.astype(dtype or self._inputs.dtype, copy=False).reshape(full)
 
     def judge(self) -> None:
         """Put every series to the test of a seeded random right-hand side."""
@@ -249,14 +241,6 @@ class Factor:
         rhs = rng.standard_normal((1, shape.n_steps, shape.n_equations))
         initial = rng.standard_normal((1, 1, shape.n_dims, shape.n_initial_orders))
         self.solve_rows(rhs, initial)
-
-    def _first_group(self, series: NDArray) -> Group:
-        """Factorize as asked; with "auto", an unusable pivot of Cholesky is no error yet."""
-        choice = self._inputs.factorization
-        group = Group(self.rows, series, by_qr=choice == "qr")
-        if choice != "auto":
-            group.check_status()
-        return group
 
     @property
     def _nothing(self) -> RightSide:
@@ -268,27 +252,19 @@ class Factor:
             read_only(np.zeros((1, 1, self.rows.n_unknowns))),
         )
 
-    def _for_all(self, work: Callable[[Group], list[Group]]) -> None:
-        """Apply `work` to all groups at once; it returns the groups that take their places."""
+    def _solve(self, right_side: RightSide, use: Use) -> None:
+        """Solve for all series; where the choice is ours, those not proven again by QR."""
         with self._lock, self._explained():
-            parts = in_parallel(work, self._groups)
-            self._groups = [group for part in parts for group in part if group.valid.any()]
-
-    def _solve_group(self, group: Group, right_side: RightSide) -> Solved:
-        """Solve a group; where the choice is ours, split off the series that need QR."""
-        if group.by_qr:
-            return [(group, group.refine(right_side, MAX_QR)[0])]
-        if self._inputs.factorization == "cholesky":
-            z, change = group.refine(right_side, 1)
-            self._warn_of(change)
-            return [(group, z)]
-        z, rejected = group.prove(right_side)
-        if not rejected.any():
-            return [(group, z)]
-        group.valid &= ~rejected
-        redone = Group(self.rows, group.series[rejected], by_qr=True)
-        redone.check_status()
-        return [(group, z), *self._solve_group(redone, right_side)]
+            for group in list(self._groups):
+                rejected = group.solve(right_side, use)
+                if self._inputs.factorization == "cholesky":
+                    self._warn_of(group.change)
+                if rejected.any():
+                    group.valid &= ~rejected
+                    again = Group(self.rows, group.series[rejected], "qr", group.keep)
+                    again.solve(right_side, use)
+                    self._groups.append(again)
+            self._groups = [group for group in self._groups if group.valid.any()]
 
     def _warn_of(self, refinement: float) -> None:
         if refinement > cpu.CONTRACTION:

@@ -109,7 +109,7 @@ default=1.0
         central=central,
         factorization=factorization,
     )
-    factor = Factor(inputs)
+    factor = Factor(inputs, keep=False)
     return factor.to_output(factor.solve_rows(*flatten_right_side(inputs)))
 
 

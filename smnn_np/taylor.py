@@ -21,8 +21,9 @@ Without this scaling the columns differ by powers of the step and small steps lo
 
 from __future__ import annotations
 
+from functools import cache
 from math import factorial, prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +83,7 @@ def factorials(n_orders: int) -> tuple[list[float], list[float]]:
     return plus, [(-1.0) ** k * each for k, each in enumerate(plus)]
 
 
+@cache
 def unit_link(n_orders: int, central: bool = False) -> tuple[Array, Array]:
     """Forward and backward rows of one dimension, in scaled unknowns.
 
@@ -99,21 +101,23 @@ def unit_link(n_orders: int, central: bool = False) -> tuple[Array, Array]:
         with central rows.
     """
     plus, minus = factorials(n_orders)
+    above = np.subtract.outer(-np.arange(n_orders), -np.arange(n_orders))  # o - r
     taylor, inverse = (
-        sum(np.diag(np.full(n_orders - k, table[k]), k) for k in range(n_orders))
-        for table in (plus, minus)
+        np.where(above >= 0, np.array(table)[np.abs(above)], 0.0) for table in (plus, minus)
     )
     kept, unit = n_orders - central, np.eye(n_orders)
     near = np.concatenate([taylor[:kept], -unit[:kept]])
     return near, np.concatenate([-unit[:kept], inverse[:kept]])
 
 
+@cache
 def link_products(n_orders: int, central: bool = False) -> Array:
     """Normal products (3, R, R) of the rows of `unit_link`: near-near, near-far, far-far."""
     near, far = unit_link(n_orders, central)
     return np.stack([near.T @ near, near.T @ far, far.T @ far])
 
 
+@cache
 def link_triangle(n_orders: int) -> tuple[Array, Array]:
     """Rotate the 2 R rows of `unit_link` into R rows: upper triangles (R, R), near and far.
 
@@ -123,8 +127,16 @@ def link_triangle(n_orders: int) -> tuple[Array, Array]:
     """
     near, far = unit_link(n_orders)
     taylor, inverse = near[:n_orders], far[n_orders:]
-    upper = np.linalg.cholesky(taylor.T @ taylor + np.eye(n_orders)).T
+    upper: Any = np.linalg.cholesky(taylor.T @ taylor + np.eye(n_orders)).T
     return upper, -upper @ inverse
+
+
+@cache
+def _link_tables(n_orders: int, central: bool) -> tuple[Array, Array, Array]:
+    """What the general kernels need to know of a unit link."""
+    near, far = unit_link(n_orders, central) if central else link_triangle(n_orders)
+    tables = np.array(factorials(n_orders)), link_products(n_orders, central)
+    return *tables, np.stack([near, far], axis=1)
 
 
 def flatten_batch(array: Array, batch: tuple[int, ...], n_core: int) -> Array:
@@ -171,9 +183,7 @@ def taylor_rows(inputs: OdeInputs) -> TaylorRows:
         flatten_batch(inputs.weight_equation, shape.batch, 2),
         flatten_batch(inputs.weight_initial, shape.batch, 3),
         weight_smooth,
-        np.array(factorials(n_orders)),
-        link_products(n_orders, central),
-        np.stack(unit_link(n_orders, central) if central else link_triangle(n_orders), axis=1),
+        *_link_tables(n_orders, central),
         n_series,
         shape.n_steps,
         shape.n_initial_steps,

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TypeVar
 
-import numpy as np
 from numba import config
-from numpy.typing import NDArray
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
-def split(n_series: int, n_lanes: int) -> list[NDArray]:
-    """Divide the series among NUMBA_NUM_THREADS threads, in whole blocks of `n_lanes`."""
-    n_blocks = -(-n_series // n_lanes)
+def split(n_blocks: int) -> list[range]:
+    """Divide blocks of series among NUMBA_NUM_THREADS threads."""
     n_parts = min(config.NUMBA_NUM_THREADS, n_blocks)
-    edges = [n_lanes * (n_blocks * k // n_parts) for k in range(n_parts)] + [n_series]
-    return [np.arange(edges[k], edges[k + 1]) for k in range(n_parts)]
+    edges = [n_blocks * k // n_parts for k in range(n_parts + 1)]
+    return [range(*pair) for pair in pairwise(edges)]
 
 
 def in_parallel(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:

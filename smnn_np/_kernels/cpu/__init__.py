@@ -1,10 +1,9 @@
 """Numba kernels of the Taylor system on the CPU.
 
 Contract of every kernel: float64 arrays in, results written to the arrays named last, no
-allocation inside the loop over nodes, no exception. A kernel works on blocks first .. last - 1;
-a block is W series of `listed` side by side, one per SIMD lane, so that every unknown is W
-neighbouring numbers. Unknowns are the scaled jets ``z`` (T, m) of `smnn_np.taylor`, m = V * R,
-order fastest.
+allocation inside the loop over nodes, no exception. A kernel works on the series in `listed`,
+block by block: W series side by side, one per SIMD lane, so that every unknown is W neighbouring
+numbers. Unknowns are the scaled jets ``z`` (T, m) of `smnn_np.taylor`, m = V * R, order fastest.
 
 Both factorizations, Cholesky of the normal matrix and QR of the rows, leave the same
 ``A^T A = U^T D U`` with U unit upper triangular: ``triangle`` (block, T, m, n + padding) columns,

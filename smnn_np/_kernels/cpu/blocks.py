@@ -1,4 +1,4 @@
-"""Drivers over the blocks of a group of series: factorize, solve and refine, pull back.
+"""Loops over the blocks of some series: factorize, solve and refine, pull back.
 
 All corrections of a block are made before the next block is begun, so that its triangle stays in
 the cache.
@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from . import kernel
-from .general.rows import OPTIONS, counts, fill_node, series_of
+from .general.rows import OPTIONS, counts, node_scale
 
 CONTRACTION = 0.01  # each correction against the one before, for Cholesky to be believed
 REMAINDER = 2.0**-44  # 256 rounding units: what may be left, relative to the largest entry
@@ -21,22 +21,22 @@ FINE, REJECTED = -1, -2  # verdicts on a solution; another is the node at which 
 
 
 @njit(**OPTIONS)
-def cholesky_blocks(rows, listed, first, last, triangle, status):
-    """Factorize blocks first .. last - 1; status (n,) is -1 or the node of a bad pivot."""
+def cholesky_blocks(rows, listed, triangle, status):
+    """Factorize; status (n,) is -1 or the node of a bad pivot."""
     n_lanes = len(rows.lanes)
     failed = np.zeros(n_lanes)
-    for block in range(first, last):
+    for block in range(-(-listed.size // n_lanes)):
         kernel.factor_cholesky(rows, listed, block, triangle, failed)
         for lane in range(min(n_lanes, listed.size - block * n_lanes)):
             status[block * n_lanes + lane] = int(failed[lane])
 
 
 @njit(**OPTIONS)
-def qr_blocks(rows, listed, first, last, triangle, status):
-    """Factorize blocks first .. last - 1; status (n,) is -1 or the node of an unusable pivot."""
+def qr_blocks(rows, listed, triangle, status):
+    """Factorize; status (n,) is -1 or the node of an unusable pivot."""
     n_lanes = len(rows.lanes)
     failed = np.zeros(n_lanes)
-    for block in range(first, last):
+    for block in range(-(-listed.size // n_lanes)):
         kernel.factor_qr(rows, listed, block, triangle, failed)
         for lane in range(min(n_lanes, listed.size - block * n_lanes)):
             status[block * n_lanes + lane] = int(failed[lane])
@@ -74,9 +74,9 @@ def _worst_node(x, lane, n_lanes, m):
 
 @njit(**OPTIONS)
 def solve_blocks(
-    rows, listed, valid, first, last, right_side, triangle, prove, n_corrections, z, verdict, left
+    rows, listed, wanted, right_side, triangle, prove, n_corrections, z, verdict, left
 ):
-    """Solve and refine z (blocks of z_stride) for ``right_side = (rhs, initial, target)``.
+    """Solve and refine z for ``right_side = (rhs, initial, target)``.
 
     With `prove`, corrections are made until the solution is proven, and a series for which that
     takes more than `n_corrections` or which does not contract is REJECTED. Otherwise they are made
@@ -91,10 +91,11 @@ def solve_blocks(
     stride = rows.n_nodes * m * n_lanes + len(rows.width)
     x, share = np.zeros(stride), np.zeros(n_lanes)
     norms, size = np.zeros((3, m * n_lanes)), np.zeros(m * n_lanes)
-    for block in range(first, last):
+    for block in range(-(-listed.size // n_lanes)):
         start = block * stride
+        z[start : start + stride] = 0.0
         for lane in range(n_lanes):
-            share[lane] = 1.0 if counts(valid, block, lane, n_lanes) else 0.0
+            share[lane] = 1.0 if counts(wanted, block, lane, n_lanes) else 0.0
         norms[:] = np.inf
         for correction in range(n_corrections + 1):
             earlier, before = norms[correction % 3], norms[(correction + 1) % 3]
@@ -129,30 +130,32 @@ def solve_blocks(
 
 
 @njit(**OPTIONS)
-def gradient_blocks(rows, listed, valid, first, last, rhs, initial, y, a, bars):
-    """Add the gradients of blocks first .. last - 1, given y (B, T, m) and the blocks of a."""
+def gradient_blocks(rows, listed, valid, rhs, initial, y, a, bars):
+    """Add the gradients of the valid series, given y (B, T, m) and the blocks of a."""
+    n_lanes = len(rows.lanes)
     m = rows.coefficients.shape[3] * rows.coefficients.shape[4]
-    stride = rows.n_nodes * m * len(rows.lanes) + len(rows.width)
-    for block in range(first, last):
+    stride = rows.n_nodes * m * n_lanes + len(rows.width)
+    for block in range(-(-listed.size // n_lanes)):
         kernel.gradients(
             rows, listed, block, valid, rhs, initial, y, a, block * stride, bars
         )  # fmt: skip
 
 
 @njit(**OPTIONS)
-def scatter_blocks(rows, listed, valid, first, last, z, y):
+def scatter_blocks(rows, listed, valid, z, y):
     """Write the valid series' derivatives y (B, T, m) from the scaled unknowns z."""
-    n_lanes, orders = len(rows.lanes), rows.coefficients.shape[4]
-    m = rows.coefficients.shape[3] * orders
+    n_lanes, dims, orders = len(rows.lanes), rows.coefficients.shape[3], rows.coefficients.shape[4]
+    m = dims * orders
     stride = rows.n_nodes * m * n_lanes + len(rows.width)
-    shrink = np.zeros(orders * n_lanes)
-    for block in range(first, last):
+    for place in range(listed.size):
+        if not valid[place]:
+            continue
+        b, at = listed[place], place // n_lanes * stride + place % n_lanes
         for t in range(rows.n_nodes):
-            at = block * stride + t * m * n_lanes
-            fill_node(rows, listed, block, t, shrink)
-            for lane in range(n_lanes):
-                if counts(valid, block, lane, n_lanes):
-                    b = series_of(listed, block, lane, n_lanes)
-                    for i in range(m):
-                        power = shrink[(i % orders) * n_lanes + lane]
-                        y[b, t, i] = z[at + i * n_lanes + lane] * power
+            inverse = 1.0 / node_scale(rows, b, t)
+            for v in range(dims):
+                power = 1.0
+                for r in range(orders):
+                    y[b, t, v * orders + r] = z[at] * power
+                    power *= inverse
+                    at += n_lanes

@@ -78,7 +78,7 @@ def _advance(m, block, inverse, pivots, window, cross, here):
 
 
 @njit(**OPTIONS)
-def selected_inverse(rows, listed, valid, first, last, triangle, variance, covariance, lagged):
+def selected_inverse(rows, listed, valid, triangle, variance, covariance, lagged):
     """Variances (B, T, m), covariances (B, T, m, m) and those with the next node (B, T - 1, m, m).
 
     All are of the derivatives, not of the scaled unknowns. An output of no series is left out.
@@ -90,7 +90,7 @@ def selected_inverse(rows, listed, valid, first, last, triangle, variance, covar
     block, inverse, here = np.zeros((m, n)), np.zeros((m, m)), np.zeros((m, m))
     pivots = np.zeros(m)
     window, cross = np.zeros((n - m, n - m)), np.zeros((m, n - m))
-    for group in range(first, last):
+    for group in range(-(-listed.size // n_lanes)):
         for lane in range(n_lanes):
             if not counts(valid, group, lane, n_lanes):
                 continue
@@ -117,12 +117,12 @@ def selected_inverse(rows, listed, valid, first, last, triangle, variance, covar
 
 
 @njit(**OPTIONS)
-def log_determinant(rows, listed, valid, first, last, triangle, out):
+def log_determinant(rows, listed, valid, triangle, out):
     """``log det A^T A`` of every series, (B,)."""
     n_lanes, orders = len(rows.lanes), n_orders(rows)
     m = n_dims(rows) * orders
     stride = (len(rows.nodes) * m + n_padding(rows)) * n_lanes
-    for group in range(first, last):
+    for group in range(-(-listed.size // n_lanes)):
         for lane in range(n_lanes):
             if not counts(valid, group, lane, n_lanes):
                 continue

@@ -20,7 +20,7 @@ from .staged import Lanes, Matrix, Number, is_zero, powers
 def _link_blocks(p: Problem, square: Lanes, ratio: Lanes) -> tuple[Matrix, Matrix, Matrix]:
     """Normal products of the links from a node: (m, m) near, near-far and far."""
     products, grown = link_products(p.n_orders), powers(ratio, p.n_orders)
-    blocks: tuple[Matrix, Matrix, Matrix] = tuple([[0.0] * p.m for _ in range(p.m)] for _ in "nxf")
+    blocks: list[Matrix] = [[[0.0] * p.m for _ in range(p.m)] for _ in range(3)]
     for i in range(p.n_orders):
         for j in range(p.n_orders):
             near, cross, far = (square * float(products[k, i, j]) for k in range(3))
@@ -29,7 +29,7 @@ def _link_blocks(p: Problem, square: Lanes, ratio: Lanes) -> tuple[Matrix, Matri
                 at, to = p.column(v, i), p.column(v, j)
                 for block, value in zip(blocks, (near, cross, far), strict=True):
                     block[at][to] = value
-    return blocks
+    return blocks[0], blocks[1], blocks[2]
 
 
 class _Front:

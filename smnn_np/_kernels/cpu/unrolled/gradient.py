@@ -129,9 +129,11 @@ def _measure(p: Problem, here: list[Number], after: list[Number]) -> tuple[Any, 
     """
     orders = [float(i % p.n_orders) for i in range(p.m)]
     turned = [[o * x for o, x in zip(orders, node, strict=True)] for node in (here, after)]
-    values = link_rows(p, here, after)
-    slopes = link_rows(p, *turned)
-    return tuple([[x for row in side for x in row] for side in pair] for pair in (values, slopes))
+    values, slopes = (
+        [[x for row in side for x in row] for side in link_rows(p, *pair)]
+        for pair in ((here, after), turned)
+    )
+    return values, slopes
 
 
 def _links(

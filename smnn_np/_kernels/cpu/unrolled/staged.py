@@ -136,7 +136,7 @@ class Lanes:
         return self.machine.call("fabs", self)
 
 
-Number = Lanes | float
+Number = Any  # lanes, or a float that is the same in all of them
 Matrix = list[list[Number]]
 
 
