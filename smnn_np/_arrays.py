@@ -40,3 +40,13 @@ def result_dtype(*arrays: Any) -> np.dtype:
     dtypes = [np.dtype(array.dtype) for array in arrays if hasattr(array, "dtype")]
     floating = {dtype for dtype in dtypes if dtype.kind == "f"}
     return np.dtype(np.float32 if floating == {np.dtype(np.float32)} else np.float64)
+
+
+def is_finite(array: NDArray) -> bool:
+    """Whether an array holds neither NaN nor infinity.
+
+    A finite sum proves it in one pass and without an array of flags; only a sum that is not leads
+    to a second look (finite numbers may overflow together).
+    """
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(array.sum()) or np.isfinite(array).all())

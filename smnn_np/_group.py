@@ -17,7 +17,7 @@ from ._kernels.threads import in_parallel, split
 from .taylor import Array, TaylorRows
 
 N_CORRECTIONS = {"auto": 3, "cholesky": 1, "qr": 8}
-CHUNK = 2**16  # numbers of a triangle that are worked on at once: half of a second-level cache
+CHUNK = 2**17  # numbers of a triangle that are worked on at once, so that they stay in the cache
 
 RightSide = tuple[Array, Array, Array]  # rhs, initial, and what is added to A^T b, (B|1, T|1, m)
 # Takes a thread's number, series (n,), which of them are solved (n,), and their blocks.

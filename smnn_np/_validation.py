@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import as_float64, result_dtype
+from ._arrays import as_float64, is_finite, result_dtype
 
 # --- The linear ODE: ode_solve, ode_solve_vjp, ode_factorize ---------------------------------
 
@@ -169,7 +169,8 @@ def _read_array(name: str, value: Any) -> NDArray:
 
 def _check_finite(name: str, array: NDArray, wanted: str) -> None:
     """Refuse NaN and infinity."""
-    _refuse_where(~np.isfinite(array), name, array, wanted)
+    if not is_finite(array):
+        _refuse_where(~np.isfinite(array), name, array, wanted)
 
 
 def _refuse_where(bad: NDArray, name: str, array: NDArray, wanted: str) -> None:

@@ -33,6 +33,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._arrays import is_finite
 from ._validation import OdeInputs, check_cotangent, check_ode
 from .factorize import Factor
 from .taylor import Array, flatten_right_side
@@ -188,7 +189,7 @@ def _gradients(
         for bar, source, n_core, shape in zip(total, sources, _CORE_AXES, shapes, strict=True)
     ]
     for name, gradient in zip(OdeGradients._fields, collected, strict=True):
-        if not np.isfinite(gradient).all():
+        if not is_finite(gradient):
             raise OverflowError(
                 f"The gradient of {name} overflows: choose units in which steps, coefficients and "
                 f"weights are of a common size."

@@ -203,7 +203,7 @@ class Factor:
             cpu.scatter_blocks(rows, series, solved, z, y)
 
         self._solve((rhs, initial, self._nothing[2]), write)
-        if not (self._judged or y.any(axis=(1, 2)).all()):
+        if not (self._judged or y[:, 0].any(axis=1).all() or y.any(axis=(1, 2)).all()):
             self.judge()  # a solution of zeros says nothing about the system
         return y
 

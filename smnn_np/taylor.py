@@ -59,7 +59,7 @@ class TaylorRows(NamedTuple):
     n_initial_steps: int
     n_initial_orders: int
     nodes: tuple[int, ...]  # its length: nodes that a row may touch, 3 with central rows, else 2
-    uniform: bool  # all links of a series are alike
+    uniform: bool  # all links of a series are alike; only general kernels ask
     lanes: tuple[int, ...]  # its length W: series side by side in one SIMD register
     width: tuple[int, ...]  # its length: numbers that a row operation takes at once
     sizes: tuple[tuple[int, ...], ...]  # lengths Q, V, R where they are compiled in, else ()
@@ -189,7 +189,7 @@ def taylor_rows(inputs: OdeInputs) -> TaylorRows:
         shape.n_initial_steps,
         shape.n_initial_orders,
         (0,) * (3 if central else 2),
-        _is_constant(steps) and _is_constant(weight_smooth),
+        not unrolled and _is_constant(steps) and _is_constant(weight_smooth),
         (0,) * n_lanes,
         (0,) * (WIDTH if wide else n_lanes),
         tuple((0,) * n for n in (n_equations, n_dims, n_orders)) if unrolled else (),

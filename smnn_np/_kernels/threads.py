@@ -6,8 +6,10 @@ work queue aborts when two Python threads call it at once.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
 from itertools import pairwise
 from typing import TypeVar
 
@@ -24,10 +26,26 @@ def split(n_blocks: int) -> list[range]:
     return [range(*pair) for pair in pairwise(edges)]
 
 
+@cache
+def _pool(size: int) -> ThreadPoolExecutor:
+    """Threads that wait for work: to start one takes longer than a small solve."""
+    return ThreadPoolExecutor(size, thread_name_prefix="smnn_np")
+
+
+if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
 def in_parallel(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
-    """Apply `work` to every part, each in a thread of its own; the first error is raised."""
+    """Apply `work` to every part, each in a thread of its own; the first error is raised.
+
+    The caller's thread takes the first part.
+    """
     if len(parts) == 1:
         return [work(parts[0])]
-    with ThreadPoolExecutor(len(parts) - 1) as pool:
-        others = [pool.submit(work, part) for part in parts[1:]]
-        return [work(parts[0]), *(other.result() for other in others)]
+    others = [_pool(config.NUMBA_NUM_THREADS - 1).submit(work, part) for part in parts[1:]]
+    try:
+        first = work(parts[0])
+    finally:
+        wait(others)  # they write to arrays that the caller is about to let go
+    return [first, *(other.result() for other in others)]

@@ -100,7 +100,10 @@ def solve_blocks(
         for correction in range(n_corrections + 1):
             earlier, before = norms[correction % 3], norms[(correction + 1) % 3]
             now = norms[(correction + 2) % 3]
-            kernel.descend(rows, listed, block, rhs, initial, target, triangle, z, start, x)
+            if correction == 0:
+                kernel.begin(rows, listed, block, rhs, initial, target, triangle, z, start, x)
+            else:
+                kernel.descend(rows, listed, block, rhs, initial, target, triangle, z, start, x)
             kernel.ascend(rows, listed, block, triangle, x, share, z, start, now, size)
             if correction == 0:
                 continue

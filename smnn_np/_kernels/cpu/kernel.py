@@ -23,6 +23,10 @@ def factor_qr(rows, listed, block, triangle, failed):
     """Triangularize the rows; failed (W,) receives -1 or the node of an unusable pivot."""
 
 
+def begin(rows, listed, block, rhs, initial, target, triangle, z, start, x):
+    """``x = U^-T (target + A^T b)``; z holds zeros."""
+
+
 def descend(rows, listed, block, rhs, initial, target, triangle, z, start, x):
     """``x = U^-T (target + A^T (b - A z))``."""
 
@@ -54,6 +58,16 @@ def _factor_qr(rows, listed, block, triangle, failed):  # type: ignore[no-untype
     kernel = _choose(rows, "factor_qr")
     return lambda rows, listed, block, triangle, failed: kernel(
         rows, listed, block, triangle, failed
+    )
+
+
+@overload(begin, jit_options=OPTIONS)
+def _begin(  # type: ignore[no-untyped-def]
+    rows, listed, block, rhs, initial, target, triangle, z, start, x
+):
+    kernel = _choose(rows, "begin")
+    return lambda rows, listed, block, rhs, initial, target, triangle, z, start, x: kernel(
+        rows, listed, block, rhs, initial, target, triangle, z, start, x
     )
 
 

@@ -7,6 +7,6 @@ faster.
 
 from .factor import factor_cholesky, factor_qr
 from .gradient import gradients
-from .solve import ascend, descend
+from .solve import ascend, begin, descend
 
-__all__ = ["ascend", "descend", "factor_cholesky", "factor_qr", "gradients"]
+__all__ = ["ascend", "begin", "descend", "factor_cholesky", "factor_qr", "gradients"]

@@ -33,8 +33,9 @@ def gradients(  # type: ignore[no-untyped-def]
             p.array(kind, args[k]) for k, kind in ((4, rhs), (5, initial), (6, y))
         )
         a_data, start_at = p.data(a, args[7]), args[8]
+        n_sums = (p.n_equations * p.m, p.n_equations, 0, 1, p.n_equations, 0, 1)
         outputs = [
-            Output(p.machine, kind, builder.extract_value(args[9], k), p.series, wanted)
+            Output(p.machine, kind, builder.extract_value(args[9], k), p.series, wanted, n_sums[k])
             for k, kind in enumerate(bars.types)
         ]
         c_bar, d_bar, u_bar, s_bar, *weight_bars = outputs
@@ -66,6 +67,9 @@ def gradients(  # type: ignore[no-untyped-def]
             _links(p, t, of_y, of_a, inverse, s_bar, weight_bars[2])
             for state, value in zip(states + adjoint, next_y + next_a, strict=True):
                 state.set(value)
+        for each in (c_bar, d_bar, s_bar, weight_bars[2]):
+            each.finish(list(range(len(each.sums))))
+        weight_bars[0].finish([weight_bars[0].clamp(2, q) for q in range(p.n_equations)])
         return context.get_dummy_value()
 
     signature = types.void(rows, listed, block, valid, rhs, initial, y, a, start, bars)
@@ -93,9 +97,9 @@ def _equations(
         weighed_rho, weighed_lam = square * rho, square * lam
         for i in range(p.m):
             slope = weighed_rho * a_here[i] - weighed_lam * here[i]
-            c_bar.add(c_bar.row(t), q * p.m + i, slope * shrink[i])
-        d_bar.add(d_bar.row(t), q, weighed_lam)
-        w_bar.add(w_bar.row(t), w_bar.clamp(2, q), (weight * rho) * (lam + lam))
+            c_bar.collect(t, q * p.m + i, q * p.m + i, slope * shrink[i])
+        d_bar.collect(t, q, q, weighed_lam)
+        w_bar.collect(t, w_bar.clamp(2, q), q, (weight * rho) * (lam + lam))
 
 
 def _initial(
@@ -147,5 +151,5 @@ def _links(
         of_weight = of_weight + dot(of_y[0][side], of_a[0][side])
         of_step = of_step + dot(of_y[0][side], of_a[1][side])
         of_step = of_step + dot(of_y[1][side], of_a[0][side])
-    s_bar.add(s_bar.row(t), 0, -((weight * weight) * of_step) * inverse)
-    w_bar.add(w_bar.row(t), 0, -(weight + weight) * of_weight)
+    s_bar.collect(t, 0, 0, -((weight * weight) * of_step) * inverse)
+    w_bar.collect(t, 0, 0, -(weight + weight) * of_weight)

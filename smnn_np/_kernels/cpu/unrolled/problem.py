@@ -53,11 +53,16 @@ class Input:
 
 
 class Output(Input):
-    """An array to which the lanes whose results are wanted may write."""
+    """A gradient's array, to which the lanes whose results are wanted may add."""
 
-    def __init__(self, machine: Machine, kind: Any, value: Any, series: list[Any], valid: Any):
+    def __init__(
+        self, machine: Machine, kind: Any, value: Any, series: list[Any], valid: Any, n_sums: int
+    ) -> None:
         super().__init__(machine, kind, value, series)
         self.valid = valid
+        # What does not depend on time is summed in registers and added once.
+        self.sums = [machine.state() for _ in range(n_sums)]
+        self.in_time = machine.builder.icmp_signed(">", self.shape[1], machine.integer(1))
 
     def add(self, row: Any, index: int | Any, value: Number) -> None:
         """Add every valid lane's number to its series' entry, one lane after the other."""
@@ -67,6 +72,20 @@ class Output(Input):
             place = builder.gep(pointer, [offset])
             number = builder.extract_element(wanted.ir, ir.Constant(ir.IntType(32), lane))
             builder.store(builder.fadd(builder.load(place), number), place)
+
+    def collect(self, t: Any, index: int | Any, key: int, value: Number) -> None:
+        """Add to an entry of node t, or to sum number `key` if there is one for all nodes."""
+        with self.machine.builder.if_else(self.in_time) as (yes, no):
+            with yes:
+                self.add(self.row(t), index, value)
+            with no:
+                self.sums[key].set(self.sums[key].get() + value)
+
+    def finish(self, indices: list[Any]) -> None:
+        """Add the sums to their entries."""
+        with self.machine.builder.if_then(self.machine.builder.not_(self.in_time)):
+            for index, total in zip(indices, self.sums, strict=True):
+                self.add(self.machine.integer(0), index, total.get())
 
 
 class Problem:

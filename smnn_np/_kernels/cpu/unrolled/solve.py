@@ -25,7 +25,7 @@ def _load_triangle(p: Problem, data: Any, at: Any) -> tuple[Matrix, list[Lanes]]
     return rows, inverses
 
 
-def load_node(p: Problem, z: Any, start: Any, t: Any) -> list[Lanes]:
+def load_node(p: Problem, z: Any, start: Any, t: Any) -> list[Number]:
     """Unknowns (m,) of node t in the blocks."""
     at = p.machine.builder.add(start, p.times(t, p.m * p.n_lanes))
     return [p.machine.load(z, p.plus(at, i * p.n_lanes)) for i in range(p.m)]
@@ -63,59 +63,79 @@ def _pull_links(p: Problem, forward: Matrix, backward: Matrix) -> tuple[list[Num
 
 
 @intrinsic
+def begin(  # type: ignore[no-untyped-def]
+    typingctx, rows, listed, block, rhs, initial, target, triangle, z, start, x
+):
+    """``x = U^-T (target + A^T b)`` for one block: `descend` where z is zero."""
+    return _descend(rows, listed, block, rhs, initial, target, triangle, z, start, x, fresh=True)
+
+
+@intrinsic
 def descend(  # type: ignore[no-untyped-def]
     typingctx, rows, listed, block, rhs, initial, target, triangle, z, start, x
 ):
     """``x = U^-T (target + A^T (b - A z))`` for one block of z; x holds one block."""
+    return _descend(rows, listed, block, rhs, initial, target, triangle, z, start, x, fresh=False)
+
+
+def _descend(*kinds: Any, fresh: bool) -> Any:
+    """Signature and code of `begin` and `descend`; structural zeros make the difference."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        p = Problem(context, builder, signature.args, args)
+        p = Problem(context, builder, kinds, args)
         machine, zero = p.machine, p.machine.integer(0)
-        sides = [
-            p.array(kind, value)
-            for kind, value in zip((rhs, initial, target), args[3:6], strict=True)
-        ]
-        data, z_data, x_data = (
-            p.data(kind, args[k]) for k, kind in ((6, triangle), (7, z), (9, x))
-        )
+        sides = [p.array(kinds[k], args[k]) for k in (3, 4, 5)]
+        data, z_data, x_data = (p.data(kinds[k], args[k]) for k in (6, 7, 9))
         equations, weights, scale = Equations(p), InitialWeights(p), Scale(p)
-        unknowns = [machine.state(each) for each in load_node(p, z_data, args[8], zero)]
+
+        def load(t: Any) -> list[Number]:
+            return [0.0] * p.m if fresh else load_node(p, z_data, args[8], t)
+
+        unknowns = [machine.state(each) for each in load(zero)]
         sums = [machine.state() for _ in range(p.m)]
         with machine.loop(p.n_nodes) as t:
             shrink, ratio = scale.advance(t)
-            here = [state.get() for state in unknowns]
+            here = load(t) if fresh else [state.get() for state in unknowns]
             _add_initial_residual(p, weights, sides[1], t, shrink, here, sums)
-            total = [state.get() for state in sums]
             goal = sides[2].row(t)
-            total = [x + shrink[i] * sides[2].get(goal, i) for i, x in enumerate(total)]
-            _add_equation_residual(p, equations, sides[0], t, shrink, here, total)
-            follower = builder.select(p.has_next(t), p.plus(t, 1), t)
-            after, grown = load_node(p, z_data, args[8], follower), powers(ratio, p.n_orders)
-            scaled = [each * grown[i % p.n_orders] for i, each in enumerate(after)]
-            weight = p.link(t)
-            square = -(weight * weight)
-            residuals = [
-                [[square * each for each in row] for row in side]
-                for side in link_rows(p, here, scaled)
+            total = [
+                state.get() + shrink[i] * sides[2].get(goal, i) for i, state in enumerate(sums)
             ]
-            near, far = _pull_links(p, *residuals)
+            _add_equation_residual(p, equations, sides[0], t, shrink, here, total)
+            after = load(builder.select(p.has_next(t), p.plus(t, 1), t))
+            near, carried = _link_residual(p, p.link(t), ratio, here, after)
             total = [a + b for a, b in zip(total, near, strict=True)]
-            carried = [each * grown[i % p.n_orders] for i, each in enumerate(far)]
-            unit, _ = _load_triangle(p, data, triangle_at(p, args[2], t))
-            for k in range(p.m):
-                for j in range(k + 1, p.m):
-                    total[j] = total[j] - unit[k][j - k - 1] * total[k]
-                for j in range(p.m):
-                    carried[j] = carried[j] - unit[k][p.m + j - k - 1] * total[k]
+            _eliminate(p, data, triangle_at(p, args[2], t), total, carried)
             store_node(p, total, x_data, zero, t)
-            for state, value in zip(sums, carried, strict=True):
-                state.set(value)
-            for state, value in zip(unknowns, after, strict=True):
+            for state, value in zip(sums + unknowns, carried + after, strict=True):
                 state.set(value)
         return context.get_dummy_value()
 
-    signature = types.void(rows, listed, block, rhs, initial, target, triangle, z, start, x)
-    return signature, codegen
+    return types.void(*kinds), codegen
+
+
+def _link_residual(
+    p: Problem, weight: Lanes, ratio: Lanes, here: list[Number], after: list[Number]
+) -> tuple[list[Number], list[Number]]:
+    """``-A^T A z`` of the link rows from a node, at that node and at the next (m,)."""
+    grown = powers(ratio, p.n_orders) * p.n_dims
+    scaled = [each * power for each, power in zip(after, grown, strict=True)]
+    square = -(weight * weight)
+    forward, backward = (
+        [[square * each for each in row] for row in side] for side in link_rows(p, here, scaled)
+    )
+    near, far = _pull_links(p, forward, backward)
+    return near, [each * power for each, power in zip(far, grown, strict=True)]
+
+
+def _eliminate(p: Problem, data: Any, at: Any, total: list[Number], carried: list[Number]) -> None:
+    """Take the unknowns of a node out of those that follow, in place: one step of ``U^-T``."""
+    unit, _ = _load_triangle(p, data, at)
+    for k in range(p.m):
+        for j in range(k + 1, p.m):
+            total[j] = total[j] - unit[k][j - k - 1] * total[k]
+        for j in range(p.m):
+            carried[j] = carried[j] - unit[k][p.m + j - k - 1] * total[k]
 
 
 def _add_equation_residual(
