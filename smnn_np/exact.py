@@ -37,7 +37,7 @@ def ode_solve_vjp(
     weight_initial: ArrayLike = 1.0,
     weight_smooth: ArrayLike = 1.0,
     central: bool = False,
-    digits: int = 100,
+    digits: int = 150,
     disturbance: float = 0.0,
 ) -> tuple[NDArray[np.float64], Callable[[ArrayLike], Gradients]]:
     """Solve one linear ODE in decimal arithmetic, and return the vector-Jacobian product.
@@ -47,7 +47,7 @@ def ode_solve_vjp(
     coefficients, rhs, initial, steps, n_steps, n_initial_steps, weight_equation, \
 weight_initial, weight_smooth, central
         As in `smnn_np.ode_solve`, without batch axes.
-    digits : int, default=100
+    digits : int, default=150
         Decimal digits carried.
     disturbance : float, default=0
         Multiply every entry of the rows and of their right-hand sides by 1 + this times a seeded
