@@ -20,13 +20,13 @@ def _scalar(terms: Sequence[Any], n_orders: int, n_steps: int) -> NDArray:
     return coefficients
 
 
-def _problem(
-    coefficients: NDArray, rhs: NDArray, initial: NDArray, step: float, **more: Any
-) -> Arguments:
-    """Arguments with steps and right-hand side written out, so that gradients are by node."""
-    steps = np.full(len(rhs) - 1, step)
+def _problem(coefficients: NDArray, rhs: NDArray, initial: NDArray, step: float) -> Arguments:
+    """Arguments of which all but the coefficients are written out: gradients are by node."""
+    n_steps = len(rhs)
     return {
-        "coefficients": coefficients, "rhs": rhs, "initial": initial, "steps": steps, **more,
+        "coefficients": coefficients, "rhs": rhs, "initial": initial,
+        "steps": np.full(n_steps - 1, step), "weight_equation": np.ones(rhs.shape),
+        "weight_initial": np.ones(initial.shape), "weight_smooth": np.ones(n_steps - 1),
     }  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def several_starts(step: float, n_orders: int, n_steps: int) -> Arguments:
     arguments = oscillatory(step, n_orders, n_steps)
     initial = arguments["initial"]
     noise = np.random.default_rng(1).standard_normal((5, *initial.shape[1:]))
-    return {**arguments, "initial": initial + 0.1 * noise}
+    return {**arguments, "initial": initial + 0.1 * noise, "weight_initial": np.ones(noise.shape)}
 
 
 def contradictory(step: float, n_orders: int, n_steps: int) -> Arguments:
