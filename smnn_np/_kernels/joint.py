@@ -10,10 +10,11 @@ size is backward stable row by row.
 """
 
 import numpy as np
-from numba import njit
+
+from .jit import njit
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _sort_rows(block, n_rows, n_key, order, scratch):  # pragma: no cover
     """Sort the first rows of block in place, by falling max-norm of their first n_key columns."""
     n_columns = block.shape[1]
@@ -36,7 +37,7 @@ def _sort_rows(block, n_rows, n_key, order, scratch):  # pragma: no cover
         order[position] = size
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _reflect(block, first, n_rows, start, n_pivots, scratch):  # pragma: no cover
     """Triangularize columns start .. start + n_pivots - 1 of rows first .. n_rows - 1."""
     n_columns = block.shape[1]
@@ -75,7 +76,7 @@ def _reflect(block, first, n_rows, start, n_pivots, scratch):  # pragma: no cove
         block[pivot, column] = alpha
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def eliminate(
     node_weight, node_rhs, left, right, columns, link_rhs, kept, border
 ):  # pragma: no cover
@@ -134,7 +135,7 @@ def eliminate(
     return -1
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def substitute(kept, parameters, nodes):  # pragma: no cover
     """Back-substitute: kept (N, V, 2 V + p + 1), parameters (p,) -> fills nodes (N, V)."""
     n_nodes, v = nodes.shape

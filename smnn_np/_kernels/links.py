@@ -1,9 +1,9 @@
 """The columns of the coefficients in the two-point Hermite link rows."""
 
-from numba import njit
+from .jit import njit
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def link_columns(
     step, weight, left, right, left_dot, right_dot, left_jacobian, right_jacobian, term, target, out
 ):  # pragma: no cover

@@ -1,9 +1,9 @@
 """Monomials and their derivatives at many points: bare arrays, no allocation in the loop."""
 
-from numba import njit
+from .jit import njit
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _power(base, exponent):  # pragma: no cover
     """Base ** exponent for a small non-negative integer exponent."""
     value = 1.0
@@ -12,7 +12,7 @@ def _power(base, exponent):  # pragma: no cover
     return value
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def monomials(inputs, powers, values):  # pragma: no cover
     """Inputs (n, d), powers (P, d) -> values (n, P)."""
     for k in range(inputs.shape[0]):
@@ -24,7 +24,7 @@ def monomials(inputs, powers, values):  # pragma: no cover
             values[k, a] = value
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def monomial_slopes(inputs, powers, slopes):  # pragma: no cover
     """Inputs (n, d), powers (P, d) -> slopes (n, P, d), the derivative in each input."""
     n_inputs = powers.shape[1]

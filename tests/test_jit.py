@@ -1,0 +1,104 @@
+"""Compiled code on disk: what numba alone gets wrong, on a package of two tiny kernels."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import smnn_np._kernels.jit as jit
+
+INNER = """
+from .jit import njit
+@njit(nogil=True)
+def inner(x):
+    return x + {number}
+"""
+OUTER = """
+from .inner import inner
+from .jit import njit
+@njit(nogil=True)
+def outer(x):
+    return 2 * inner(x)
+"""
+# Prints the value and how many functions were compiled. {before} may spoil what it likes.
+SCRIPT = """
+from numba.core import caching, event
+def refuse(self):
+    raise PermissionError(self.get_cache_path())
+{before}
+from tiny.outer import outer
+{between}
+with event.install_recorder("numba:compile") as compiled:
+    value = outer(1)
+print(value, sum(each[1].is_start for each in compiled.buffer))
+"""
+NOTHING_CAN_BE_WRITTEN = "caching._CacheLocator.ensure_cache_path = refuse"
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """Return a package like `_kernels`, whose two kernels live in two files."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    shutil.copy(jit.__file__, folder)
+    (folder / "__init__.py").write_text("")
+    (folder / "inner.py").write_text(INNER.format(number=1))
+    (folder / "outer.py").write_text(OUTER)
+    return folder
+
+
+def run(package: Path, before: str = "", between: str = "") -> tuple[int, int]:
+    """Call `outer(1)` in a new process: its value, and how many functions were compiled."""
+    script = SCRIPT.format(before=before, between=between)
+    home = package.parent / "home"  # no cache but the package's own
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=package.parent,
+        env={"HOME": str(home), "XDG_CACHE_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    value, compiled = done.stdout.split()
+    return int(value), int(compiled)
+
+
+def test_a_second_process_compiles_nothing(package: Path) -> None:
+    assert run(package) == (4, 2)
+    assert run(package) == (4, 0)
+
+
+def test_a_change_in_another_file_is_seen(package: Path) -> None:
+    """Numba alone returns 4 here: `outer.py` is as it was."""
+    run(package)
+    (package / "inner.py").write_text(INNER.format(number=10))
+    assert run(package) == (22, 2)
+
+
+def test_nowhere_to_write(package: Path) -> None:
+    """Numba alone raises at the import."""
+    assert run(package, NOTHING_CAN_BE_WRITTEN) == (4, 2)
+    assert not list(package.parent.rglob("*.nbc"))
+
+
+def test_no_longer_writable(package: Path) -> None:
+    """Numba alone raises from the call that compiles."""
+    assert run(package, between=NOTHING_CAN_BE_WRITTEN) == (4, 2)
+
+
+def test_code_compiled_by_someone_else_is_read(package: Path) -> None:
+    """A folder that only an administrator may write; numba alone compiles anew for each user."""
+    run(package)
+    only_home = """
+ensure = caching._CacheLocator.ensure_cache_path
+def only_home(self):
+    refuse(self) if self.get_cache_path().endswith("__pycache__") else ensure(self)
+caching._CacheLocator.ensure_cache_path = only_home
+"""
+    assert run(package, only_home) == (4, 0)
+    (package / "inner.py").write_text(INNER.format(number=2))
+    assert run(package, only_home) == (6, 2)
+    assert run(package, only_home) == (6, 0)
