@@ -14,21 +14,32 @@ from smnn_np.bench import Case, lapack_times
 SECONDS = 0.2
 
 
-class Cases:
-    """The five cases: one long series, and batches such as a network emits."""
+class _Cases:
+    """One long series, and batches such as a network emits."""
 
-    param_names = ("case", "kind")
-    params = ([case.label for case in CASES], ["noise", "smooth"])
+    param_names = ("case",)
+    params = ([case.label for case in CASES],)
     timeout = 300
+    smooth = False
 
-    def setup(self, label, kind):
+    def setup(self, label):
         """Make the problem; the first call compiles."""
         case = next(case for case in CASES if case.label == label)
-        self.problem = make_problem(case._replace(smooth=kind == "smooth"))
+        self.problem = make_problem(case._replace(smooth=self.smooth))
         forward_backward(self.problem)
 
     def time_forward_backward(self, *params):
         forward_backward(self.problem)
+
+
+class SmoothCases(_Cases):
+    """Drifting oscillators on a fine grid."""
+
+    smooth = True
+
+
+class Cases(_Cases):
+    """Noise, and more to know about it than the time."""
 
     def track_qr_over_cholesky(self, *params):
         """Return the time of "qr" in units of that of "cholesky", forward plus backward."""
