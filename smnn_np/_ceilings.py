@@ -40,13 +40,13 @@ class Counts(NamedTuple):
 
     flops: float
     data_bytes: float  # inputs read, outputs and gradients written
-    triangle_bytes: float  # the factor written once and read in every later sweep
+    triangle_bytes: float  # the factor's size
     chain: dict[str, int]  # operations that wait for one another when a series is alone
 
     @property
     def n_bytes(self) -> float:
-        """All bytes moved."""
-        return self.data_bytes + self.triangle_bytes
+        """All bytes moved: the factor is written in the first sweep and read in the others."""
+        return self.data_bytes + SWEEPS * self.triangle_bytes
 
 
 def measure_ceilings(n_threads: int, quick: bool = False) -> Ceilings:
@@ -156,7 +156,7 @@ def count(case: Case) -> Counts:
     flops = assembly + eliminate + SWEEPS * sweep + 2 * residual + gradients
     numbers = q * m + q + 1  # coefficients, right-hand side, step; then their gradients
     chain = {"sqrt": m, "div": m, "fma": 2 * m + SWEEPS * 2 * m}
-    return Counts(flops, 8 * (2 * numbers + 2 * m), 8 * triangle * SWEEPS, chain)
+    return Counts(flops, 8 * (2 * numbers + 2 * m), 8 * triangle, chain)
 
 
 def limits(quick: bool) -> list[Table]:
@@ -175,7 +175,7 @@ def limits(quick: bool) -> list[Table]:
     title = "Least time that the machine allows, ns per step and series, forward plus backward"
     note = (
         "arithmetic: counted flops at the measured peak. memory: counted bytes at the measured "
-        "bandwidth of the smallest cache that holds the case. chain (batch of one): operations "
+        "bandwidth of the caches that hold them. chain (batch of one): operations "
         "that wait for one another, at their measured latencies, from both ends on two threads. "
         "call: that of a call with two nodes, shared by all steps. flops, bytes: counted."
     )
@@ -209,14 +209,22 @@ def _limit_row(case: Case, ceilings: Ceilings, empty: float, seconds: float) -> 
 def lower_bounds(case: Case, ceilings: Ceilings, empty: float) -> dict[str, float]:
     """Least seconds per step and series by each limit that holds for the case."""
     counts = count(case)
-    size = counts.n_bytes * case.n_unknowns
-    at = next((at for at, limit in HOLDS.items() if size <= limit), "memory")
+    # Between forward and backward the factors of all series wait; else one series can be finished
+    # before the next is begun.
+    kept = counts.data_bytes + 2 * counts.triangle_bytes
+    slow = ceilings.copy[_level(case.n_unknowns * kept)]
+    fast = ceilings.copy[_level(case.n_steps * counts.triangle_bytes)]
     bounds = {
         "arithmetic": counts.flops / ceilings.flops,
-        "memory": counts.n_bytes / ceilings.copy[at],
+        "memory": kept / slow + (counts.n_bytes - kept) / fast,
         "call": empty / case.n_unknowns,
     }
     if case.batch == 1:
         wait = sum(n * ceilings.latency[name] for name, n in counts.chain.items())
         bounds["chain"] = wait / min(n_threads(), 2)
     return bounds
+
+
+def _level(size: float) -> str:
+    """The nearest memory that holds so many bytes."""
+    return next((at for at, limit in HOLDS.items() if size <= limit), "memory")

@@ -20,7 +20,7 @@ EXTENSION = "mnn"  # the module that the published code's optional C++ part inst
 TITLE = "The published PyTorch code beside ours: ns per step and series, forward plus backward"
 COLUMNS = (
     "batch x T", "ours", "published", "published / ours", "with extension", "with extension / ours",
-    "error of y", "published", "gradients differ by",
+    "our error", "published error", "gradients differ by",
 )  # fmt: skip
 Run = Callable[[], Sequence[NDArray]]  # y, then the gradients that both sides have
 
@@ -37,9 +37,9 @@ def compare(folder: str, cases: Sequence[Case], seconds: float) -> Table:
     if find_spec(EXTENSION):
         published["with extension"] = _load(folder, extension=True)
     note = (
-        f"torch {torch.__version__} with {torch.get_num_threads()} threads, gradients in "
-        f"coefficients, right-hand side, initial values and steps. The error is that of the first "
-        f"two series against extended precision, relative to the largest entry. "
+        f"torch {torch.__version__}, {torch.get_num_threads()} of its threads. Gradients in "
+        f"coefficients, right-hand side, initial values and steps. Errors of y are those of the "
+        f"first two series against extended precision, relative to the largest entry. "
     )
     if len(published) == 1:
         note += f"The compiled extension is left out: no module {EXTENSION!r} is installed."
