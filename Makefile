@@ -9,7 +9,7 @@ DEMO := demo
 # cores lose.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help demo test lint types examples docs bench clean
+.PHONY: help demo test lint types examples docs bench performance clean
 .DELETE_ON_ERROR:
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make examples  every script of examples/ in its small setting"
 	@echo "make docs      the HTML pages, in docs/_build/html"
 	@echo "make bench     one quick pass of every benchmark"
+	@echo "make performance  measure again what the page Performance shows (idle machine; RIVAL=FOLDER)"
 	@echo "make clean     remove .venv and everything built"
 
 $(PY):
@@ -71,6 +72,9 @@ bench: $(VENV)/.has-bench
 	cd asv_bench && ../$(VENV)/bin/asv machine --yes
 	cd asv_bench && ../$(VENV)/bin/asv check --python=same
 	cd asv_bench && $(ONE_THREAD) ../$(VENV)/bin/asv run --python=same --quick --show-stderr
+
+performance: $(VENV)/.has-bench
+	$(PY) -m smnn_np.bench --all --rst docs/bench $(if $(RIVAL),--rival $(RIVAL))
 
 clean:
 	rm -rf $(VENV) $(DEMO) dist docs/_build docs/auto_examples docs/generated docs/gen_modules \

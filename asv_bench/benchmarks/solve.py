@@ -1,6 +1,5 @@
 """Time, peak memory and error of ``ode_solve`` over every size that matters."""
 
-import time
 import warnings
 
 import numpy as np
@@ -57,21 +56,3 @@ class OverBatch(_Solve):
 
     param_names = ("batch", "dtype")
     params = ([1, 32], ["float64", "float32"])
-
-
-def track_growth_exponent():
-    """Return p where time grows like T^p between 20,000 and 200,000 steps: 1 is linear."""
-    seconds = []
-    for n_steps in (20_000, 200_000):
-        arguments = oscillators(n_steps).arguments
-        smnn.ode_solve(*arguments)
-        runs = []
-        for _ in range(3):
-            start = time.perf_counter()
-            smnn.ode_solve(*arguments)
-            runs.append(time.perf_counter() - start)
-        seconds.append(min(runs))
-    return float(np.log10(seconds[1] / seconds[0]))
-
-
-track_growth_exponent.unit = "exponent"
