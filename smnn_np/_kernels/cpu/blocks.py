@@ -7,8 +7,8 @@ the cache.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..jit import njit
 from . import kernel
 from .general.rows import OPTIONS, counts, node_scale
 

@@ -10,8 +10,8 @@ recursion).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..jit import njit
 from .general.rows import (
     HELPER,
     OPTIONS,

@@ -12,7 +12,8 @@ from typing import Any
 from numba.extending import overload
 
 from . import general, unrolled
-from .general.rows import OPTIONS
+
+OPTIONS = {"nogil": True, "error_model": "numpy"}  # what calls them is kept on disk
 
 
 def factor_cholesky(rows, listed, block, triangle, failed):

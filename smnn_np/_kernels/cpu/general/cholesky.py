@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ...jit import njit
 from .lanes import row_add, row_multiply, row_set, row_sub
 from .rows import (
     HELPER,

@@ -9,8 +9,8 @@ array of its input's own shape, so that axes of length 1 collect.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ...jit import njit
 from .lanes import row_add, row_dot, row_set
 from .rows import (
     HELPER,

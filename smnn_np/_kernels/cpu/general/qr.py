@@ -8,8 +8,8 @@ its Applications 232, 1996). Hence each row is rotated into the front as it come
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ...jit import njit
 from .lanes import row_rotate, row_set
 from .rows import (
     HELPER,

@@ -7,14 +7,15 @@ length 1 serve all their indices: every look-up is at ``min(i, n - 1)``.
 
 from __future__ import annotations
 
-from numba import njit
+from typing import Any
 
+from ...jit import njit
 from .lanes import row_add, row_multiply, row_set, row_sub
 
 PIVOT = 64 * 2.0**-52  # a pivot of Cholesky smaller than this times m and its entry is noise
-OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
-HELPER = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-INLINE = {**HELPER, "forceinline": True}
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+HELPER: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+INLINE: dict[str, Any] = {**HELPER, "forceinline": True}
 
 
 @njit(**INLINE)

@@ -7,8 +7,8 @@ one block.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ...jit import njit
 from .lanes import row_add, row_dot, row_multiply, row_set, row_sub
 from .rows import (
     HELPER,
