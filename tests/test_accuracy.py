@@ -81,3 +81,12 @@ def test_a_lost_digit_is_seen():
     assert list(result.violations()) == ["steps"]
     refused = accuracy.Result(case, "float64", {"qr": good, "auto": None}, "", np.nan)
     assert refused.violations() == {"y": np.inf}
+
+
+@pytest.mark.parametrize("factorization", ["qr", "auto"])
+@pytest.mark.parametrize(("system", "step"), [("oscillatory", 1e-5), ("varying", 1e-4)])
+def test_links_take_the_difference_of_neighbours_first(system, step, factorization):
+    """It is exact; a residual that adds smaller terms before it loses digits of y."""
+    arguments = Case(system, step, 3, 200).arguments()
+    found = accuracy.solution(arguments, factorization)
+    assert accuracy.errors(found, accuracy.reference(arguments))["y"] < 1e-13
