@@ -210,7 +210,17 @@ class Factor:
     def pull(
         self, y_bar: Array, right_side: tuple[Array, Array], y: Array, bars: tuple[Array, ...]
     ) -> None:
-        """Add to `bars` the gradients in all inputs, from that in y; y_bar and y are (B, T, m)."""
+        """Add the gradients in all inputs, given that in y.
+
+        Parameters
+        ----------
+        y_bar, y : ndarray of shape (B, T, m)
+            The gradient in y, and y itself as `solve_rows` returned it.
+        right_side : tuple of ndarray
+            What `solve_rows` took.
+        bars : tuple of ndarray
+            Seven arrays of the inputs' flattened shapes, added to.
+        """
         rows = self.rows
         # Series of their own are written by one thread each; what series share, each thread sums.
         own = [

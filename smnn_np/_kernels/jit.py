@@ -24,12 +24,9 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 
 def _stamp() -> str:
-    """Digest of the source of all kernels: what is compiled may hold code from any of them.
-
-    And of `smnn_np.taylor`, whose tables are compiled in.
-    """
-    digest, here = sha256(), Path(__file__).parent
-    for path in [here.parent / "taylor.py", *sorted(here.rglob("*.py"))]:
+    """Digest of the source of all kernels: what is compiled may hold code from any of them."""
+    digest = sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

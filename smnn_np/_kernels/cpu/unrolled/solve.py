@@ -7,7 +7,7 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
-from ....taylor import factorials
+from ...unit_link import factorials
 from .problem import Equations, InitialWeights, Problem, Scale, triangle_at
 from .staged import Lanes, Matrix, Number, dot, powers
 
@@ -32,6 +32,7 @@ def load_node(p: Problem, z: Any, start: Any, t: Any) -> list[Number]:
 
 
 def store_node(p: Problem, values: list[Number], z: Any, start: Any, t: Any) -> None:
+    """Write the unknowns (m,) of node t to the blocks."""
     at = p.machine.builder.add(start, p.times(t, p.m * p.n_lanes))
     for i, value in enumerate(values):
         p.machine.store(value, z, p.plus(at, i * p.n_lanes))
@@ -45,8 +46,10 @@ def link_rows(p: Problem, here: list[Number], after: list[Number]) -> tuple[Matr
         x = here[v * p.n_orders : (v + 1) * p.n_orders]
         y = after[v * p.n_orders : (v + 1) * p.n_orders]
         orders = range(p.n_orders)
-        forward.append([dot(plus[: p.n_orders - r], x[r:]) - y[r] for r in orders])
-        backward.append([dot(minus[: p.n_orders - r], y[r:]) - x[r] for r in orders])
+        # From the largest terms to the smallest: on a fine grid each cancels what came before it,
+        # without rounding.
+        forward.append([dot(plus[1 : len(x) - r], x[r + 1 :], x[r] - y[r]) for r in orders])
+        backward.append([dot(minus[1 : len(x) - r], y[r + 1 :], y[r] - x[r]) for r in orders])
     return forward, backward
 
 

@@ -170,9 +170,8 @@ def powers(value: Number, count: int) -> list[Number]:
     return out
 
 
-def dot(left: Sequence[Number], right: Sequence[Number]) -> Number:
-    """Sum of products."""
-    total: Number = 0.0
+def dot(left: Sequence[Number], right: Sequence[Number], total: Number = 0.0) -> Number:
+    """Sum of products, added to `total` one after the other."""
     for a, b in zip(left, right, strict=True):
         total = total + a * b
     return total
