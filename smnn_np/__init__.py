@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .discoverer import SMNNDiscoverer
     from .factorize import Factor
     from .ode import ode_factorize, ode_solve
+    from .prior import taylor_logdet
 
 __version__ = "0.1.0"
 
@@ -25,6 +26,7 @@ _HOME = {
     "ode_factorize": "ode",
     "ode_solve": "ode",
     "ode_solve_vjp": "adjoint",
+    "taylor_logdet": "prior",
 }
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "ode_factorize",
     "ode_solve",
     "ode_solve_vjp",
+    "taylor_logdet",
 ]
 
 

@@ -27,6 +27,7 @@ ROWS = (
     ("factorize",),
     ("adjoint",),
     ("ode",),
+    ("prior",),
     ("library",),
     ("dynamics",),
     ("spline",),

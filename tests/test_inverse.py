@@ -68,3 +68,23 @@ def test_wrong_lag_is_refused():
     factor = smnn.ode_factorize([[[[1.0, 1.0]]]], 0.1, n_steps=4)
     with pytest.raises(ValueError, match=r"lag = 2: 0 .* or 1 .* is wanted"):
         factor.covariance(lag=2)
+
+
+@pytest.mark.parametrize(("n_steps", "n_dims", "n_orders"), [(2, 1, 2), (6, 1, 3), (5, 2, 2)])
+def test_pseudo_determinant_against_eigenvalues(n_steps, n_dims, n_orders):
+    """Taylor rows alone leave V R directions free."""
+    rng = np.random.default_rng(0)
+    steps, weights = rng.uniform(0.5, 1.5, (2, 3, n_steps - 1))
+    sizes = {"n_dims": n_dims, "n_orders": n_orders, "n_steps": n_steps}
+    logdet = smnn.taylor_logdet(steps, **sizes, weight_smooth=weights)
+    free = n_dims * n_orders
+    for b in range(3):
+        a, _ = ode_rows(
+            np.zeros((1, 1, n_dims, n_orders)), np.zeros((1, 1)), np.zeros((1, n_dims, n_orders)),
+            steps[b], n_steps=n_steps, weight_equation=0.0, weight_smooth=weights[b],
+        )  # fmt: skip
+        normal = a.T @ a
+        normal[np.arange(free), np.arange(free)] -= 1.0  # without the initial rows
+        values = np.linalg.eigvalsh(normal)
+        assert values[free - 1] < 1e-12 < values[free]
+        assert_close(logdet[b], np.log(values[free:]).sum())
