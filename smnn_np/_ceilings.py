@@ -7,7 +7,6 @@ memory, the chain of operations that must wait for one another, or the cost of a
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +31,7 @@ class Ceilings(NamedTuple):
 
     flops: float  # per second
     copy: dict[str, float]  # bytes per second, read and written, by size
-    latency: dict[str, float]  # seconds from operand to result of add, fma, div, sqrt
+    latency: dict[str, float]  # seconds from operand to result of fma, div
 
 
 class Counts(NamedTuple):
@@ -62,7 +61,6 @@ def measure_ceilings(n_threads: int, quick: bool = False) -> Ceilings:
     flops = n_threads * 2 * DEGREE * 1024 / _seconds_a_pass(horner, x, seconds)
     value = [(np.full(1, 1.5), np.empty(1))]
     latency = {name: _seconds_a_pass(each, value, seconds) for name, each in chains.items()}
-    latency["sqrt"] -= latency["add"]
     return Ceilings(flops, rates, latency)
 
 
@@ -89,7 +87,7 @@ def _seconds_a_pass(kernel: Kernel, arrays: Sequence[tuple], seconds: float) -> 
 
 
 def _kernels() -> tuple[Kernel, Kernel, dict[str, Kernel]]:
-    """Compile the kernels: a copy, a polynomial, and four chains."""
+    """Compile the kernels: a copy, a polynomial, and two chains."""
     from numba import njit
 
     compiled = njit(nogil=True)
@@ -109,13 +107,6 @@ def _kernels() -> tuple[Kernel, Kernel, dict[str, Kernel]]:
                     value = value * x[i] + 0.5
                 out[i] = value
 
-    @compiled
-    def add(value: Any, out: Any, n_passes: int) -> None:
-        x = value[0]
-        for _ in range(n_passes):
-            x = x + value[0]
-        out[0] = x
-
     @njit(nogil=True, fastmath={"contract"})
     def fma(value: Any, out: Any, n_passes: int) -> None:
         x = value[0]
@@ -130,14 +121,7 @@ def _kernels() -> tuple[Kernel, Kernel, dict[str, Kernel]]:
             x = value[0] / x
         out[0] = x
 
-    @compiled
-    def root(value: Any, out: Any, n_passes: int) -> None:
-        x = value[0]
-        for _ in range(n_passes):
-            x = math.sqrt(x + value[0])
-        out[0] = x
-
-    return copy, horner, {"add": add, "fma": fma, "div": divide, "sqrt": root}
+    return copy, horner, {"fma": fma, "div": divide}
 
 
 def count(case: Case) -> Counts:
@@ -155,7 +139,7 @@ def count(case: Case) -> Counts:
     gradients = 8 * q * m + 8 * v * r * (r + 1)
     flops = assembly + eliminate + SWEEPS * sweep + 2 * residual + gradients
     numbers = q * m + q + 1  # coefficients, right-hand side, step; then their gradients
-    chain = {"sqrt": m, "div": m, "fma": 2 * m + SWEEPS * 2 * m}
+    chain = {"div": m, "fma": 2 * m + SWEEPS * m}
     return Counts(flops, 8 * (2 * numbers + 2 * m), 8 * triangle, chain)
 
 

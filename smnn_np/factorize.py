@@ -1,8 +1,8 @@
-"""From Taylor rows to a triangle R that is kept, and solves that can be trusted.
+"""From Taylor rows to a triangle that is kept, and solves that can be trusted.
 
-R comes from Cholesky of the normal matrix (fast, but its error grows with the square of A's
-condition number) or from row-sorted Householder QR of A (accurate on the longest and finest
-grids). ``"auto"`` tries Cholesky first and believes it only where refinement proves it: each
+``A^T A = U^T D U`` comes from Cholesky of the normal matrix (fast, but its error grows with the
+square of A's condition number) or from Givens QR of A (accurate on the longest and finest grids).
+``"auto"`` tries Cholesky first and believes it only where refinement proves it: each
 correction below 0.01 of the one before, the first below 0.01 of the solution, and the predicted
 remainder at rounding level. All other series are done again by QR. A milder test is not enough: at
 1e6 steps of 1e-5 the corrections of a solution that is wrong by 100 % still shrink by half each
