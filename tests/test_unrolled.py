@@ -1,0 +1,69 @@
+"""Kernels with all sizes compiled in against the general ones and the dense twin.
+
+Small problems of several dimensions take the general kernels; here they are made to take both.
+"""
+
+import numpy as np
+import pytest
+
+import smnn_np as smnn
+from smnn_np import dense, taylor
+from smnn_np.testing import assert_close, random_ode
+
+SHAPES = {
+    "one series": ((), 9, 2, 3, 2),  # batch, steps, equations, dims, orders
+    "full lanes and a rest": ((9,), 7, 3, 2, 2),
+}
+
+
+def make(shape):
+    batch, n_steps, n_equations, n_dims, n_orders = SHAPES[shape]
+    return random_ode(
+        np.random.default_rng(3), batch, n_steps, n_equations, n_dims, n_orders, 2, weighted=True
+    )
+
+
+def solve(monkeypatch, case, unrolled, factorization):
+    """Solution and gradients by one set of kernels."""
+    monkeypatch.setattr(taylor, "UNROLLED_NODES", 0 if unrolled else np.inf)
+    y, pullback = smnn.ode_solve_vjp(**case, factorization=factorization)
+    return y, pullback(np.random.default_rng(4).standard_normal(y.shape))
+
+
+@pytest.mark.parametrize("factorization", ["cholesky", "qr"])
+@pytest.mark.parametrize("shape", list(SHAPES))
+def test_both_sets_of_kernels_agree(monkeypatch, shape, factorization):
+    case = make(shape)
+    y, grads = solve(monkeypatch, case, True, factorization)
+    assert_close(y, dense.ode_solve(**case))
+    y_general, general = solve(monkeypatch, case, False, factorization)
+    assert_close(y, y_general)
+    for name, one, two in zip(grads._fields, grads, general, strict=True):
+        np.testing.assert_array_equal(one.shape, two.shape, err_msg=name)
+        assert_close(one, two)
+
+
+@pytest.mark.parametrize("factorization", ["cholesky", "qr"])
+def test_determinant_and_variance_from_either_triangle(monkeypatch, factorization):
+    case = make("one series")
+    shared = {k: v for k, v in case.items() if k not in ("rhs", "initial")}
+    found = []
+    for least in (0, np.inf):
+        monkeypatch.setattr(taylor, "UNROLLED_NODES", least)
+        factor = smnn.ode_factorize(
+            **shared, n_steps=9, n_initial_steps=2, n_initial_orders=1,
+            factorization=factorization,
+        )  # fmt: skip
+        found.append((factor.logdet(), factor.covariance(lag=1)))
+    for one, two in zip(*found, strict=True):
+        assert_close(one, two)
+
+
+def test_large_problems_take_the_unrolled_kernels():
+    """What the threshold is for: the same law on many nodes changes kernels, not results."""
+    case = make("one series")
+    assert taylor.UNROLLED_NODES > 9
+    few = smnn.ode_factorize(case["coefficients"], case["steps"], n_initial_orders=2)
+    assert few.rows.sizes == ()
+    scalar = smnn.ode_factorize([[[[1.0, 1.0]]]], 0.1, n_steps=3)
+    assert [len(each) for each in scalar.rows.sizes] == [1, 1, 2]
