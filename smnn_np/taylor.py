@@ -35,7 +35,7 @@ Array = NDArray[np.float64]
 
 LANES = 8  # series side by side: two AVX2 registers or one of AVX-512, measured best
 WIDTH = 4  # columns at once for a single series of many unknowns
-UNROLLED_UNKNOWNS = 9  # nodes of so many unknowns get kernels with all sizes compiled in ...
+UNROLLED_UNKNOWNS = 12  # nodes of so many unknowns get kernels with all sizes compiled in ...
 UNROLLED_NODES = 2_000  # ... for so many nodes that it pays; a scalar equation always
 
 
@@ -121,9 +121,10 @@ def taylor_rows(inputs: OdeInputs) -> TaylorRows:
     n_equations, n_dims, n_unknowns = shape.n_equations, shape.n_dims, shape.n_dims * n_orders
     small = max(n_unknowns, n_equations) <= UNROLLED_UNKNOWNS and not central
     scalar = n_equations == n_dims == 1
-    unrolled = small and (scalar or n_series * shape.n_steps >= UNROLLED_NODES)
-    n_lanes = LANES if n_series >= LANES and unrolled else 1
-    wide = not unrolled
+    many = n_series * shape.n_steps >= UNROLLED_NODES
+    unrolled = small and (scalar or many)
+    n_lanes = LANES if n_series >= LANES and (unrolled or many) else 1
+    wide = not unrolled and n_lanes == 1
     return TaylorRows(
         flatten_batch(inputs.coefficients, shape.batch, 4),
         steps,
