@@ -100,9 +100,7 @@ class Objective:
     def _penalize(self, parameters: NDArray, gradient: NDArray, total: float) -> float:
         """Return the penalty of the weights, biases excepted, and add its gradient."""
         square, strength = 0.0, self.alpha / total
-        layers = zip(
-            self.network.layers(parameters), self.network.layers(gradient), strict=True
-        )
+        layers = zip(self.network.layers(parameters), self.network.layers(gradient), strict=True)
         for (weight, _), (weight_bar, _) in layers:
             square += float((weight * weight).sum())
             weight_bar += strength * weight
@@ -115,15 +113,3 @@ def chunk_size(design: Design, n_steps: int) -> int:
     n_nodes = (n_steps - 1) * design.n_substeps + 1
     floats = n_nodes * design.n_dims * design.n_orders * (4 * width * design.n_orders + 4)
     return max(1, _CHUNK_FLOATS // floats)
-
-
-def trajectories(
-    network: Perceptron, parameters: NDArray, design: Design, time: float, x: NDArray, n_steps: int
-) -> NDArray:
-    """Evaluate trajectories (n, n_steps, V) chunk by chunk, in the mechanism's units."""
-    z, size = np.empty((len(x), n_steps, design.n_dims)), chunk_size(design, n_steps)
-    for start in range(0, len(x), size):
-        part = slice(start, start + size)
-        raw = network.forward(parameters, x[part])
-        z[part] = design.solve(raw, time, n_steps)[0]
-    return z

@@ -5,9 +5,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._objective import LOSSES
+from ._trajectories import Units, measure_units
+from .mechanism import Design
 from .network import ACTIVATIONS
+
+_DEGREE = 3  # of a polynomial in time, where time_varying is True
+_EXTRA_ORDERS = 3  # derivatives kept for accuracy
+_FINE = 0.2  # longest automatic step, in units of the mechanism's time
 
 Rule = tuple[Callable[[Any], bool], str]
 
@@ -30,7 +37,7 @@ def hidden_sizes(hidden_layer_sizes: Any) -> list[int]:
     return [int(n) for n in np.atleast_1d(np.asarray(hidden_layer_sizes, dtype=np.int64))]
 
 
-def read_step(step: Any, n_steps: int) -> np.ndarray:
+def read_step(step: Any, n_steps: int) -> NDArray:
     """Return the steps (n_steps - 1,) between nodes, from one number or from all of them."""
     steps = np.asarray(step, dtype=np.float64)
     if steps.ndim and steps.shape != (n_steps - 1,):
@@ -39,6 +46,48 @@ def read_step(step: Any, n_steps: int) -> np.ndarray:
             f"because y has {n_steps} nodes"
         )
     return np.array(np.broadcast_to(steps, (n_steps - 1,)))
+
+
+def new_design(settings: Any, X: NDArray, y: NDArray, weight: NDArray) -> tuple[Design, Units]:
+    """Turn the constructor's parameters into a design for trajectories y (n, T, V), and units."""
+    varying, order, (_, n_steps, n_dims) = settings.time_varying, settings.order, y.shape
+    degree = int(varying) if not isinstance(varying, bool | np.bool_) else _DEGREE * int(varying)
+    step = read_step(settings.step, n_steps)
+    units = measure_units(X, y, weight, step)
+    n_substeps = settings.n_substeps
+    if n_substeps == "auto":
+        # Two nodes, or constants, tell nothing of the speed.
+        n_substeps = int(np.ceil(step.mean() / (_FINE * units.time))) if n_steps > 2 else 1
+    # A series is determined by K initial values and one equation a node.
+    most = order + (n_steps - 1) * n_substeps + 1
+    n_orders = settings.n_orders or min(order + _EXTRA_ORDERS, most)
+    if n_orders > most:
+        raise ValueError(
+            f"n_orders = {n_orders}, but y has {n_steps} nodes, which determine {most} orders at "
+            f"most: lower n_orders or raise n_substeps"
+        )
+    return Design(
+        order=order,
+        n_orders=n_orders,
+        n_dims=n_dims,
+        n_shapes=degree + 1,
+        coupled=settings.coupled or n_dims == 1,
+        learn_step=settings.learn_step,
+        learn_weights=settings.learn_weights,
+        n_substeps=n_substeps,
+        step=step,
+    ), units
+
+
+def check_length(n_steps: Any, trained: int) -> int:
+    """Return how many nodes are asked for; None for as many as were trained on."""
+    if n_steps is None:
+        return trained
+    if not _is_integer(n_steps):
+        raise TypeError(f"n_steps = {n_steps!r}: an integer >= 2 or None is wanted")
+    if n_steps < 2:
+        raise ValueError(f"n_steps = {n_steps}: an integer >= 2 or None is wanted")
+    return int(n_steps)
 
 
 def _is_number(value: Any) -> bool:
@@ -108,7 +157,10 @@ RULES: dict[str, Rule] = {
     "coupled": _FLAG,
     "learn_weights": _FLAG,
     "n_orders": _integer(2, or_none=True),
-    "n_substeps": _integer(1),
+    "n_substeps": (
+        lambda x: (isinstance(x, str) and x == "auto") or (_is_integer(x) and x > 0),
+        'an integer > 0 or "auto"',
+    ),
     "start": _one_of(("equations", "zero")),
     "loss": _one_of(LOSSES),
     "solver": _one_of(("adam", "lbfgs")),
@@ -130,7 +182,7 @@ RULES: dict[str, Rule] = {
     "beta_2": _number(0, 1),
     "epsilon": _number(0, open_low=True),
     "n_iter_no_change": (
-        lambda x: _is_number(x) and x >= 1 or x == np.inf, "a number >= 1"
+        lambda x: (_is_number(x) and x >= 1) or x == np.inf, "a number >= 1"
     ),
     "max_fun": _integer(1),
 }  # fmt: skip

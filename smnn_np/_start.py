@@ -18,6 +18,7 @@ from math import factorial
 import numpy as np
 from numpy.typing import NDArray
 
+from ._objective import Objective
 from .descent import lbfgs
 from .mechanism import Design
 from .network import Perceptron
@@ -86,50 +87,39 @@ class EquationFit:
         return float(loss), gradient
 
 
-def start_from_equations(
-    network: Perceptron,
-    design: Design,
-    time: float,
-    parameters: NDArray,
-    x: NDArray,
-    z: NDArray,
-    weight: NDArray,
-    alpha: float,
-) -> bool:
-    """Move parameters, in place, to where the equations fit the data; False if too few nodes.
+def start_from_equations(objective: Objective, parameters: NDArray) -> None:
+    """Move parameters, in place, to where the equations fit the data, if that lowers the loss.
+
+    Nothing happens where there are too few nodes to tell.
 
     Parameters
     ----------
-    network, design, time
-        As in the objective.
+    objective : Objective
+        What will be minimized.
     parameters : ndarray of shape (n_parameters,)
-    x : ndarray of shape (n, n_features)
-    z : ndarray of shape (n, T, V)
-        NaN where missing.
-    weight : ndarray of shape (n,)
-    alpha : float
-        As in the objective.
     """
+    design, time = objective.design, objective.time
     half = int(np.ceil(_HALF_WIDTH * time / design.step.mean()))
     half = min(max(half, design.order + 1), (design.n_steps - 1) // 2)
     if half <= design.order:
-        return False
-    chosen = np.arange(len(x))
-    if len(x) > _MAX_SAMPLES:
-        chosen = np.linspace(0, len(x) - 1, _MAX_SAMPLES).astype(np.int64)
-    x, z, weight = x[chosen], z[chosen], weight[chosen]
-    weight, alpha = weight / weight.sum(), alpha / weight.sum()
+        return
+    chosen = np.arange(len(objective.x))
+    if len(chosen) > _MAX_SAMPLES:
+        chosen = np.linspace(0, len(chosen) - 1, _MAX_SAMPLES).astype(np.int64)
+    z, weight = objective.z[chosen], objective.weight[chosen]
     times = np.concatenate([[0.0], np.cumsum(design.step)]) / time
-    gram, target = _equations(design, times, z, half)
-    first = _first_values(design, times, z, half)
-    fit = EquationFit(network, design, alpha, x, weight, gram, target, first)
-    lbfgs(fit, parameters, len(x), _N_ITER, 2 * _N_ITER, 1e-6, lambda *_: False)
-    return True
+    fit = EquationFit(
+        objective.network, design, objective.alpha / weight.sum(), objective.x[chosen],
+        weight / weight.sum(), *_equations(design, times, z, half),
+        _first_values(design, times, z, half),
+    )  # fmt: skip
+    moved = parameters.copy()
+    lbfgs(fit, moved, len(chosen), _N_ITER, 2 * _N_ITER, 1e-6, lambda *_: False)
+    if objective(moved, chosen)[0] < objective(parameters, chosen)[0]:
+        parameters[:] = moved
 
 
-def _equations(
-    design: Design, times: NDArray, z: NDArray, half: int
-) -> tuple[NDArray, NDArray]:
+def _equations(design: Design, times: NDArray, z: NDArray, half: int) -> tuple[NDArray, NDArray]:
     """Gram matrices of the equations' terms (n, G, M, M) and their targets (n, G, M, W)."""
     centres, maps = _windows(times, half, design.order)
     shape = design.part_shapes
@@ -141,7 +131,9 @@ def _equations(
     moments = np.einsum("rjt,ntv->njvr", maps, filled).reshape(len(z), -1, g, w, design.order + 1)
     moments = np.moveaxis(moments * whole[..., None, None], 2, 1)  # (n, G, J, W, K + 1)
     basis = design.basis(np.diff(times) * design.step.sum() / times[-1])
-    basis = np.broadcast_to(basis if len(basis) == 1 else basis[centres], (len(centres), design.n_shapes))
+    basis = np.broadcast_to(
+        basis if len(basis) == 1 else basis[centres], (len(centres), design.n_shapes)
+    )
     known = moments[..., : design.order].reshape(*moments.shape[:3], -1)
     terms = np.einsum("jb,ngjm->ngjbm", basis, known).reshape(*known.shape[:3], -1)
     ones = basis * np.moveaxis(whole, 2, 1)[..., None]

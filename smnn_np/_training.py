@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ._objective import Objective
+from .descent import Adam, DivergenceError, adam_epochs, lbfgs
 
 
 @dataclass
@@ -14,7 +18,8 @@ class Progress:
     Attributes
     ----------
     tol, patience : float
-        Stop after more than `patience` iterations in a row, none better by `tol`.
+        Stop after more than `patience` iterations in a row, none better by `tol`; infinite for
+        an optimizer that knows itself when to stop.
     score : callable or None
         Score of parameters on held-out samples; what is watched if given, else the loss.
     report : callable
@@ -60,3 +65,56 @@ class Progress:
             words += f", validation R^2 {self.scores[-1]:.6f}"
         self.report(len(self.losses), words)
         return self.stopped
+
+
+def new_adam(settings: Any, parameters: NDArray) -> Adam:
+    """Adam before its first step."""
+    zeros = np.zeros_like(parameters)
+    constants = (settings.learning_rate_init, settings.beta_1, settings.beta_2, settings.epsilon)
+    return Adam(*constants, zeros, zeros.copy())
+
+
+def descend(
+    settings: Any,
+    objective: Objective,
+    parameters: NDArray,
+    adam: Adam,
+    rng: np.random.RandomState,
+    progress: Progress,
+    max_iter: int,
+) -> None:
+    """Move parameters, in place, until progress says stop or `max_iter` iterations are done.
+
+    Where held-out samples are watched, or where the fit diverges, the best parameters remain.
+
+    Parameters
+    ----------
+    settings : SMNNRegressor
+        Its parameters say how.
+    objective, parameters, adam, rng, progress, max_iter
+        What to minimize, from where, with which state.
+    """
+    start = parameters.copy()
+    try:
+        if settings.solver == "lbfgs":
+            limits = (max_iter, settings.max_fun, settings.tol)
+            ended = lbfgs(objective, parameters, len(objective.x), *limits, progress)
+            progress.stopped = progress.stopped or ended
+        else:
+            batch = 200 if settings.batch_size == "auto" else settings.batch_size
+            shuffler = rng if settings.shuffle else None
+            epochs = adam_epochs(objective, parameters, adam, objective.weight, batch, shuffler)
+            for _, loss in zip(range(max_iter), epochs, strict=False):
+                if progress(parameters, loss):
+                    break
+    except DivergenceError as error:
+        best = progress.best_parameters
+        parameters[:] = start if best is None else best
+        where = f"iteration {len(progress.losses) + 1}"
+        raise FloatingPointError(
+            f"the fit diverged in {where} ({error}), learning_rate_init = "
+            f"{settings.learning_rate_init} and solver = {settings.solver!r}: lower "
+            f"learning_rate_init or shorten the trajectories; the best weights so far are kept"
+        ) from None
+    if progress.score is not None and progress.best_parameters is not None:
+        parameters[:] = progress.best_parameters

@@ -7,7 +7,7 @@ cannot emit a singular one::
 
 All zeros are the equation y^(K) = 0. What varies in time is a sum of Legendre polynomials over the
 trained span, held beyond it. Steps and weights are exponentials of bounded outputs. One row of
-outputs, with B polynomials and the V dimensions in G groups of W that are coupled (G = 1 or W = 1)::
+outputs, with B polynomials and the V dimensions in G groups of W that are coupled (G or W is 1)::
 
     [ coefficients B G W W K | rhs B G W | initial G W K | log step 1|0 | log weights 2|0 ]
 """
@@ -179,7 +179,9 @@ class Design:
     def _ode(self, parts: Parts, basis: NDArray, grid: NDArray) -> dict[str, NDArray]:
         """Arguments of the solver, with the batch (n, G): groups are series of their own."""
         ode = {
-            "coefficients": self.complete(np.einsum("tb,nbgqvr->ngtqvr", basis, parts.coefficients)),
+            "coefficients": self.complete(
+                np.einsum("tb,nbgqvr->ngtqvr", basis, parts.coefficients)
+            ),
             "rhs": np.einsum("tb,nbgq->ngtq", basis, parts.rhs),
             "initial": parts.initial[:, :, None],
             "steps": grid[None, None],

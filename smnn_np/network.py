@@ -35,31 +35,31 @@ class Activation(NamedTuple):
 
 
 def _identity(xp: Any, *arrays: Array) -> None:
-    """f(z) = z."""
+    """The value: f(z) = z."""
 
 
 def _relu(xp: Any, z: Array) -> None:
-    """f(z) = max(z, 0)."""
+    """The value: f(z) = max(z, 0)."""
     xp.maximum(z, 0.0, out=z)
 
 
 def _pull_relu(xp: Any, a: Array, a_bar: Array) -> None:
-    """f' = 1 where a > 0."""
+    """Its derivative: f' = 1 where a > 0."""
     a_bar *= a > 0.0
 
 
 def _tanh(xp: Any, z: Array) -> None:
-    """f(z) = tanh z."""
+    """The value: f(z) = tanh z."""
     xp.tanh(z, out=z)
 
 
 def _pull_tanh(xp: Any, a: Array, a_bar: Array) -> None:
-    """f' = 1 - a^2."""
+    """Its derivative: f' = 1 - a^2."""
     a_bar *= 1.0 - a * a
 
 
 def _logistic(xp: Any, z: Array) -> None:
-    """f(z) = 1 / (1 + exp(-z)), by tanh, which does not overflow."""
+    """The value: f(z) = 1 / (1 + exp(-z)), by tanh, which does not overflow."""
     z *= 0.5
     xp.tanh(z, out=z)
     z += 1.0
@@ -67,7 +67,7 @@ def _logistic(xp: Any, z: Array) -> None:
 
 
 def _pull_logistic(xp: Any, a: Array, a_bar: Array) -> None:
-    """f' = a (1 - a)."""
+    """Its derivative: f' = a (1 - a)."""
     a_bar *= a * (1.0 - a)
 
 
