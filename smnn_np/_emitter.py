@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._objective import Objective, chunk_size
-from ._trajectories import Units
+from ._trajectories import Samples, Units
 from .mechanism import Design, Mechanism
 from .network import Perceptron
 
@@ -30,13 +30,11 @@ class Emitter:
         """Bring features (n, n_features) to the network's units."""
         return (X - self.units.x_mean) / self.units.x_scale
 
-    def objective(
-        self, X: NDArray, y: NDArray, weight: NDArray, loss: str, alpha: float
-    ) -> Objective:
-        """Loss on trajectories y (n, T, V) with weights (n,)."""
-        z = (y - self.units.y_mean) / self.units.y_scale
-        x = self.features(X)
-        return Objective(self.network, self.design, self.units.time, loss, alpha, x, z, weight)
+    def objective(self, samples: Samples, loss: str, alpha: float) -> Objective:
+        """Loss of the trajectories of these samples."""
+        x, z = self.features(samples.X), (samples.y - self.units.y_mean) / self.units.y_scale
+        shared = (self.network, self.design, self.units.time, loss, alpha)
+        return Objective(*shared, x, z, samples.weight)
 
     def trajectories(self, parameters: NDArray, X: NDArray, n_steps: int) -> NDArray:
         """Trajectories (n, n_steps, V) of features (n, n_features), chunk by chunk.

@@ -20,7 +20,7 @@ def _squared(residual: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def _huber(residual: NDArray) -> tuple[NDArray, NDArray]:
-    """Half the square up to one spread of the targets' noise scale 0.1, linear beyond."""
+    """Half the square up to a tenth of the targets' spread, linear beyond."""
     inside = np.clip(residual, -_HUBER, _HUBER)
     return inside * (residual - 0.5 * inside), inside
 

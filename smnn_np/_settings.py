@@ -1,5 +1,6 @@
 """What the mechanistic network's constructor takes: one sentence where a value cannot be."""
 
+import math
 import numbers
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._objective import LOSSES
-from ._trajectories import Units, measure_units
+from ._trajectories import Samples, Units, measure_units
 from .mechanism import Design
 from .network import ACTIVATIONS
 
@@ -48,12 +49,12 @@ def read_step(step: Any, n_steps: int) -> NDArray:
     return np.array(np.broadcast_to(steps, (n_steps - 1,)))
 
 
-def new_design(settings: Any, X: NDArray, y: NDArray, weight: NDArray) -> tuple[Design, Units]:
-    """Turn the constructor's parameters into a design for trajectories y (n, T, V), and units."""
-    varying, order, (_, n_steps, n_dims) = settings.time_varying, settings.order, y.shape
+def new_design(settings: Any, samples: Samples) -> tuple[Design, Units]:
+    """Turn the constructor's parameters into a design for these samples, and their units."""
+    varying, order, (_, n_steps, n_dims) = settings.time_varying, settings.order, samples.y.shape
     degree = int(varying) if not isinstance(varying, bool | np.bool_) else _DEGREE * int(varying)
     step = read_step(settings.step, n_steps)
-    units = measure_units(X, y, weight, step)
+    units = measure_units(samples, step)
     n_substeps = settings.n_substeps
     if n_substeps == "auto":
         # Two nodes, or constants, tell nothing of the speed.
@@ -95,7 +96,7 @@ def _is_number(value: Any) -> bool:
     return (
         isinstance(value, numbers.Real)
         and not isinstance(value, bool | np.bool_)
-        and bool(np.isfinite(value))
+        and math.isfinite(value)
     )
 
 
@@ -169,6 +170,7 @@ RULES: dict[str, Rule] = {
         lambda x: (isinstance(x, str) and x == "auto") or (_is_integer(x) and x > 0),
         'an integer > 0 or "auto"',
     ),
+    "learning_rate": _one_of(("constant", "adaptive")),
     "learning_rate_init": _number(0, open_low=True),
     "max_iter": _integer(1),
     "shuffle": _FLAG,
@@ -190,5 +192,5 @@ RULES: dict[str, Rule] = {
 
 def _kinds(name: str) -> tuple[type, ...]:
     """Types of which a parameter has good values: a wrong one of those is a ValueError."""
-    words = ("activation", "start", "loss", "solver")
+    words = ("activation", "start", "loss", "solver", "learning_rate")
     return (str,) if name in words else (numbers.Real, str, list, tuple, np.ndarray)

@@ -5,7 +5,7 @@ of two nodes: features say where things start, the target what became of them af
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,26 @@ class Trajectories:
     values: NDArray
     n_axes: int
     single: bool
+
+
+class Samples(NamedTuple):
+    """What counts of the input: no sample without weight or without any value.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, n_features)
+    y : ndarray of shape (n, T, V)
+        NaN where missing.
+    weight : ndarray of shape (n,)
+    """
+
+    X: NDArray
+    y: NDArray
+    weight: NDArray
+
+    def take(self, rows: NDArray) -> "Samples":
+        """Return some of the samples."""
+        return Samples(self.X[rows], self.y[rows], self.weight[rows])
 
 
 @dataclass(frozen=True)
@@ -100,18 +120,12 @@ def shape_like(predicted: NDArray, n_axes: int, single: bool) -> NDArray:
     return flat[:, 0] if n_axes == 1 and flat.shape[1] == 1 else flat
 
 
-def measure_units(X: NDArray, y: NDArray, weight: NDArray, step: NDArray) -> Units:
+def measure_units(samples: Samples, step: NDArray) -> Units:
     """Find units in which features and targets have mean 0 and spread 1, and change at rate 1.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n, n_features)
-    y : ndarray of shape (n, T, V)
-        NaN where missing.
-    weight : ndarray of shape (n,)
-    step : ndarray of shape (T - 1,)
-        Steps between the nodes.
+    ``step`` (T - 1,) holds the steps between the nodes.
     """
+    X, y, weight = samples
     x_mean = np.average(X, axis=0, weights=weight)
     x_scale = np.sqrt(np.average((X - x_mean) ** 2, axis=0, weights=weight))
     share = np.where(np.isnan(y), 0.0, weight[:, None, None])

@@ -58,6 +58,11 @@ class Adam:
         correction = (1.0 - self.beta_2**self.n_steps) ** 0.5 / (1.0 - self.beta_1**self.n_steps)
         parameters -= self.rate * correction * self.first / (self.second**0.5 + self.epsilon)
 
+    def slow_down(self, factor: float) -> None:
+        """Take smaller steps from here on, without the momentum of the larger ones."""
+        self.rate /= factor
+        self.first[:] = 0.0
+
 
 def adam_epochs(
     objective: Objective,

@@ -15,7 +15,7 @@ outputs, with B polynomials and the V dimensions in G groups of W that are coupl
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,9 +176,9 @@ class Design:
 
         return values.reshape(len(raw), n_steps, self.n_dims), pullback
 
-    def _ode(self, parts: Parts, basis: NDArray, grid: NDArray) -> dict[str, NDArray]:
+    def _ode(self, parts: Parts, basis: NDArray, grid: NDArray) -> dict[str, Any]:
         """Arguments of the solver, with the batch (n, G): groups are series of their own."""
-        ode = {
+        ode: dict[str, Any] = {
             "coefficients": self.complete(
                 np.einsum("tb,nbgqvr->ngtqvr", basis, parts.coefficients)
             ),
@@ -203,7 +203,7 @@ class Design:
         return coefficients
 
     def _gather(
-        self, bar: OdeGradients, parts: Parts, basis: NDArray, ode: dict[str, NDArray]
+        self, bar: OdeGradients, parts: Parts, basis: NDArray, ode: dict[str, Any]
     ) -> NDArray:
         """Turn gradients in the solver's arguments into those in the rows of outputs."""
         raw_bar = np.empty((len(parts.rhs), self.n_outputs))
@@ -211,7 +211,8 @@ class Design:
         lower = bar.coefficients[..., : self.order]
         into.coefficients[:] = np.einsum("tb,ngtqvr->nbgqvr", basis, lower)
         into.rhs[:] = np.einsum("tb,ngtq->nbgq", basis, bar.rhs)
-        into.initial[:] = bar.initial[:, :, 0]
+        if bar.initial is not None:  # the solver's None is for systems without initial rows
+            into.initial[:] = bar.initial[:, :, 0]
         if self.learn_step:
             scaled = (bar.steps * ode["steps"]).sum(axis=(1, 2))[:, None]
             into.log_step[:] = scaled * _slope(parts.log_step)

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -17,7 +18,7 @@ from ._emitter import Emitter
 from ._settings import check_length, check_settings, hidden_sizes, new_design
 from ._start import start_from_equations
 from ._training import Progress, descend, new_adam
-from ._trajectories import read_trajectories, score_r2, shape_like
+from ._trajectories import Samples, read_trajectories, score_r2, shape_like
 from .mechanism import Mechanism
 from .network import Perceptron
 
@@ -47,6 +48,7 @@ class SMNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         solver: str = "adam",
         alpha: float = 1e-4,
         batch_size: int | str = "auto",
+        learning_rate: str = "adaptive",
         learning_rate_init: float = 1e-3,
         max_iter: int = 200,
         shuffle: bool = True,
@@ -78,6 +80,7 @@ class SMNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.solver = solver
         self.alpha = alpha
         self.batch_size = batch_size
+        self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
         self.max_iter = max_iter
         self.shuffle = shuffle
@@ -120,17 +123,17 @@ class SMNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             If the fit diverges. The estimator then has the best weights it had met.
         """
         again = self.warm_start and hasattr(self, "n_iter_")
-        X, y, weight = self._read(X, y, sample_weight, first=not again)
+        samples = self._read(X, y, sample_weight, first=not again)
         if not again:
             self._rng = check_random_state(self.random_state)
         held = None
         if self.early_stopping:
-            X, y, weight, held = self._hold_out(X, y, weight)
+            samples, held = self._hold_out(samples)
         if not again:
-            self._begin(X, y, weight)
+            self._begin(samples)
         progress = self._new_progress(held, again)
         self._adam = new_adam(self, self._parameters)
-        self._descend(X, y, weight, progress, self.max_iter)
+        self._descend(samples, progress, self.max_iter)
         if not progress.stopped and self.n_iter_ >= self.max_iter:
             warnings.warn(
                 f"the fit has not converged in max_iter = {self.max_iter} iterations: raise "
@@ -164,7 +167,7 @@ class SMNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             As in `fit`.
         """
         first = not hasattr(self, "n_iter_")
-        X, y, weight = self._read(X, y, sample_weight, first=first)
+        samples = self._read(X, y, sample_weight, first=first)
         if self.early_stopping:
             raise ValueError(
                 "early_stopping = True does not go with partial_fit, which holds no samples out: "
@@ -172,9 +175,9 @@ class SMNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             )
         if first:
             self._rng = check_random_state(self.random_state)
-            self._begin(X, y, weight)
+            self._begin(samples)
             self._adam = new_adam(self, self._parameters)
-        self._descend(X, y, weight, self._new_progress(None, not first), 1)
+        self._descend(samples, self._new_progress(None, not first), 1)
         return self
 
     def predict(self, X: ArrayLike, n_steps: int | None = None) -> NDArray:
@@ -201,9 +204,9 @@ class SMNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             If a trajectory exceeds what a float can hold.
         """
         check_is_fitted(self, "n_iter_")
-        X = validate_data(self, X, dtype=np.float64, reset=False)
+        features = validate_data(self, X, dtype=np.float64, reset=False)
         length = check_length(n_steps, self.n_steps_)
-        values = self._emitter.trajectories(self._parameters, X, length)
+        values = self._emitter.trajectories(self._parameters, features, length)
         return shape_like(values, self._n_axes, self._single and n_steps is None)
 
     def predict_ode(self, X: ArrayLike, n_steps: int | None = None) -> Mechanism:
@@ -222,9 +225,9 @@ class SMNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             ``(coefficients, rhs, initial, steps)``, the arguments of `ode_solve`.
         """
         check_is_fitted(self, "n_iter_")
-        X = validate_data(self, X, dtype=np.float64, reset=False)
+        features = validate_data(self, X, dtype=np.float64, reset=False)
         length = check_length(n_steps, self.n_steps_)
-        return self._emitter.mechanism(self._parameters, X, length)
+        return self._emitter.mechanism(self._parameters, features, length)
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Coefficient of determination of `predict`, averaged over the columns of y.
@@ -255,10 +258,8 @@ class SMNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Biases of the network's layers."""
         return [bias for _, bias in self._emitter.network.layers(self._parameters)]
 
-    def _read(
-        self, X: Any, y: Any, sample_weight: Any, first: bool
-    ) -> tuple[NDArray, NDArray, NDArray]:
-        """Check all of the input; return features, targets (n, T, V) and weights of what counts."""
+    def _read(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Samples:
+        """Check all of the input and return what counts of it."""
         check_settings(self.get_params(deep=False))
         X = validate_data(self, X, dtype=np.float64, reset=first)
         data = read_trajectories(y, X, self.n_dims, type(self).__name__)
@@ -275,47 +276,45 @@ class SMNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             raise ValueError(
                 "y has no value that counts: every sample is NaN throughout or has sample_weight 0"
             )
-        return X[counts], data.values[counts], weight[counts]
+        return Samples(X, data.values, weight).take(counts)
 
-    def _hold_out(self, X: NDArray, y: NDArray, weight: NDArray) -> tuple[Any, ...]:
+    def _hold_out(self, samples: Samples) -> tuple[Samples, Samples]:
         """Put samples aside for early stopping."""
-        rows, kept = train_test_split(
-            np.arange(len(X)), test_size=self.validation_fraction, random_state=self._rng
+        rows, held = train_test_split(
+            np.arange(len(samples.X)), test_size=self.validation_fraction, random_state=self._rng
         )
-        return X[rows], y[rows], weight[rows], (X[kept], y[kept], weight[kept])
+        return samples.take(rows), samples.take(held)
 
-    def _begin(self, X: NDArray, y: NDArray, weight: NDArray) -> None:
+    def _begin(self, samples: Samples) -> None:
         """Choose units, design and first parameters."""
-        self.n_steps_, self.n_dims_ = y.shape[1:]
-        design, units = new_design(self, X, y, weight)
-        sizes = [X.shape[1], *hidden_sizes(self.hidden_layer_sizes), design.n_outputs]
+        self.n_steps_, self.n_dims_ = samples.y.shape[1:]
+        design, units = new_design(self, samples)
+        sizes = [samples.X.shape[1], *hidden_sizes(self.hidden_layer_sizes), design.n_outputs]
         network = Perceptron(sizes, self.activation)
         self._emitter = Emitter(network, design, units)
         self._parameters = network.start(self._rng)
         if self.start == "equations":
-            objective = self._emitter.objective(X, y, weight, self.loss, self.alpha)
+            objective = self._emitter.objective(samples, self.loss, self.alpha)
             start_from_equations(objective, self._parameters)
 
-    def _new_progress(self, held: tuple[NDArray, ...] | None, again: bool) -> Progress:
+    def _new_progress(self, held: Samples | None, again: bool) -> Progress:
         """Watch the loss, or the score of what was held out."""
 
-        def score(parameters: NDArray) -> float:
-            X, y, weight = held
-            return score_r2(y, self._emitter.trajectories(parameters, X, self.n_steps_), weight)
+        def score(parameters: NDArray, held: Samples) -> float:
+            predicted = self._emitter.trajectories(parameters, held.X, self.n_steps_)
+            return score_r2(held.y, predicted, held.weight)
 
-        watched = None if held is None else score
+        watched = None if held is None else partial(score, held=held)
         patience = np.inf if self.solver == "lbfgs" and held is None else self.n_iter_no_change
         progress = Progress(self.tol, patience, watched, self._report)
         if again:
             progress.losses = self.loss_curve_
         return progress
 
-    def _descend(
-        self, X: NDArray, y: NDArray, weight: NDArray, progress: Progress, max_iter: int
-    ) -> None:
+    def _descend(self, samples: Samples, progress: Progress, max_iter: int) -> None:
         """Go down, keep what is good, and set the attributes that tell of it."""
         n_before = len(progress.losses)
-        objective = self._emitter.objective(X, y, weight, self.loss, self.alpha)
+        objective = self._emitter.objective(samples, self.loss, self.alpha)
         try:
             descend(self, objective, self._parameters, self._adam, self._rng, progress, max_iter)
         finally:
