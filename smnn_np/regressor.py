@@ -1,32 +1,133 @@
 """The mechanistic neural network as a scikit-learn regressor: orchestration only."""
 
-import sys
 import warnings
-from functools import partial
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._emitter import Emitter
-from ._settings import check_length, check_settings, hidden_sizes, new_design
-from ._start import start_from_equations
-from ._training import Progress, descend, new_adam
-from ._trajectories import Samples, read_trajectories, score_r2, shape_like
+from ._fitting import FittingMixin
+from ._settings import check_length
+from ._training import new_adam
+from ._trajectories import read_trajectories, score_r2, shape_like
 from .mechanism import Mechanism
-from .network import Perceptron
 
 
-class SMNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class SMNNRegressor(FittingMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Mechanistic neural network: features -> perceptron -> linear ODE -> trajectory.
 
-    DOC
+    A perceptron turns the features of a sample into a linear ODE: coefficients, right-hand side and
+    initial values. `ode_solve` turns that into a trajectory. Both are trained together, through the
+    hand-derived adjoint of the solver. Features and targets are scaled to mean 0 and spread 1, time
+    to the pace of the targets, so that the defaults suit data of any scale.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(64, 64)
+        Sizes of the hidden layers.
+    activation : {"identity", "logistic", "tanh", "relu"}, default="tanh"
+        Of the hidden layers.
+    order : int, default=2
+        Order of the ODE.
+    n_dims : int, default=None
+        Number of dimensions of a trajectory: how the columns of a 2-D y are divided. None for
+        the last axis of a 3-D y, 1 otherwise.
+    step : float or array of shape (n_steps - 1,), default=1.0
+        Time between nodes.
+    learn_step : bool, default=False
+        Whether the network stretches the time of each sample, by a factor of at most e^2.
+    time_varying : bool or int, default=False
+        Degree of polynomials in time by which coefficients and right-hand sides vary; True for 3.
+    coupled : bool, default=True
+        Whether the equation of one dimension holds the others too.
+    learn_weights : bool, default=False
+        Whether the network weighs equations and initial values against smoothness.
+    n_orders : int, default=None
+        Derivatives kept at each node, R; None for order + 3.
+    n_substeps : int or "auto", default="auto"
+        Steps of the solver for each step between nodes; "auto" by the pace of the targets.
+    start : {"equations", "zero"}, default="equations"
+        Whether to fit the equations to the data before any is solved, or to start near y^(order) =
+        0.
+    loss : {"squared_error", "huber"}, default="squared_error"
+        Half the mean square, or that up to a tenth of the targets' spread and linear beyond.
+    solver : {"adam", "lbfgs"}, default="adam"
+        How to descend. "lbfgs" goes further on up to some thousand samples.
+    alpha : float, default=1e-4
+        Strength of the penalty on the squares of the network's weights.
+    batch_size : int or "auto", default="auto"
+        Samples in a batch of Adam; "auto" for 200 or all, whichever is less.
+    learning_rate : {"constant", "adaptive"}, default="adaptive"
+        Where Adam stalls, "adaptive" goes back to the best weights and on with a fifth of the rate,
+        down to a 1/625 of the first one.
+    learning_rate_init : float, default=1e-3
+        Adam's learning rate.
+    max_iter : int, default=200
+        Largest number of iterations; for Adam, of epochs.
+    shuffle : bool, default=True
+        Whether Adam shuffles the samples before each epoch.
+    random_state : int, RandomState or None, default=None
+        Seed of first weights, shuffling and early stopping.
+    tol : float, default=1e-5
+        What counts as an improvement (Adam), or as a gradient of zero (L-BFGS).
+    verbose : int, default=0
+        k > 0 writes a line to stderr every k iterations.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights and units of the last one.
+    early_stopping : bool, default=False
+        Whether to stop by the score of samples held out, and return to the weights best there.
+    validation_fraction : float, default=0.1
+        Share of the samples to hold out.
+    beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
+        Adam's constants.
+    n_iter_no_change : int, default=10
+        Iterations without an improvement after which Adam stalls or stops.
+    max_fun : int, default=15000
+        Largest number of evaluations of L-BFGS.
+
+    Attributes
+    ----------
+    n_iter_ : int
+        Iterations of the last fit.
+    loss_, best_loss_ : float
+        Last and best of `loss_curve_`; best_loss_ is None with early stopping.
+    loss_curve_ : list of float
+        Loss of each iteration, in units of the targets' spread.
+    validation_scores_ : list of float
+        R^2 of the samples held out; None without early stopping.
+    best_validation_score_ : float
+        The best of them.
+    coefs_, intercepts_ : list of ndarray
+        Weights and biases of the network's layers.
+    n_steps_, n_dims_ : int
+        Nodes and dimensions of a trajectory.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Where X had names.
+
+    References
+    ----------
+    Pervez, Locatello, Gavves (2024), Mechanistic Neural Networks for Scientific Machine Learning,
+    ICML. Chen, Yao, Pervez, Alistarh, Locatello (2025), Scalable Mechanistic Neural Networks, ICLR.
+
+    Examples
+    --------
+    Oscillators of three frequencies, learned from one period and continued for another:
+
+    >>> import numpy as np
+    >>> from smnn_np import SMNNRegressor
+    >>> frequency, t = np.array([[0.9], [1.0], [1.1]]), np.linspace(0, 12, 61)
+    >>> y = np.cos(frequency * t)
+    >>> model = SMNNRegressor(step=0.2, solver="lbfgs", random_state=0).fit(frequency, y[:, :31])
+    >>> model.predict(frequency, n_steps=61).shape
+    (3, 61)
+    >>> bool(abs(model.predict(frequency, n_steps=61) - y).max() < 0.1)
+    True
     """
 
     def __init__(
@@ -247,88 +348,3 @@ class SMNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         weight = None if sample_weight is None else np.asarray(sample_weight)
         shaped = shape_like(target.values, target.n_axes, target.single)
         return score_r2(shaped, predicted, weight)
-
-    @property
-    def coefs_(self) -> list[NDArray]:
-        """Weights of the network's layers."""
-        return [weight for weight, _ in self._emitter.network.layers(self._parameters)]
-
-    @property
-    def intercepts_(self) -> list[NDArray]:
-        """Biases of the network's layers."""
-        return [bias for _, bias in self._emitter.network.layers(self._parameters)]
-
-    def _read(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Samples:
-        """Check all of the input and return what counts of it."""
-        check_settings(self.get_params(deep=False))
-        X = validate_data(self, X, dtype=np.float64, reset=first)
-        data = read_trajectories(y, X, self.n_dims, type(self).__name__)
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        shape = data.values.shape[1:]
-        if not first and shape != (self.n_steps_, self.n_dims_):
-            raise ValueError(
-                f"y has n_steps, n_dims = {shape}, but {(self.n_steps_, self.n_dims_)} were fitted "
-                f"before: give the same, or start afresh with warm_start=False"
-            )
-        self._n_axes, self._single = data.n_axes, data.single
-        counts = (weight > 0) & ~np.isnan(data.values).all(axis=(1, 2))
-        if not counts.any():
-            raise ValueError(
-                "y has no value that counts: every sample is NaN throughout or has sample_weight 0"
-            )
-        return Samples(X, data.values, weight).take(counts)
-
-    def _hold_out(self, samples: Samples) -> tuple[Samples, Samples]:
-        """Put samples aside for early stopping."""
-        rows, held = train_test_split(
-            np.arange(len(samples.X)), test_size=self.validation_fraction, random_state=self._rng
-        )
-        return samples.take(rows), samples.take(held)
-
-    def _begin(self, samples: Samples) -> None:
-        """Choose units, design and first parameters."""
-        self.n_steps_, self.n_dims_ = samples.y.shape[1:]
-        design, units = new_design(self, samples)
-        sizes = [samples.X.shape[1], *hidden_sizes(self.hidden_layer_sizes), design.n_outputs]
-        network = Perceptron(sizes, self.activation)
-        self._emitter = Emitter(network, design, units)
-        self._parameters = network.start(self._rng)
-        if self.start == "equations":
-            objective = self._emitter.objective(samples, self.loss, self.alpha)
-            start_from_equations(objective, self._parameters)
-
-    def _new_progress(self, held: Samples | None, again: bool) -> Progress:
-        """Watch the loss, or the score of what was held out."""
-
-        def score(parameters: NDArray, held: Samples) -> float:
-            predicted = self._emitter.trajectories(parameters, held.X, self.n_steps_)
-            return score_r2(held.y, predicted, held.weight)
-
-        watched = None if held is None else partial(score, held=held)
-        patience = np.inf if self.solver == "lbfgs" and held is None else self.n_iter_no_change
-        progress = Progress(self.tol, patience, watched, self._report)
-        if again:
-            progress.losses = self.loss_curve_
-        return progress
-
-    def _descend(self, samples: Samples, progress: Progress, max_iter: int) -> None:
-        """Go down, keep what is good, and set the attributes that tell of it."""
-        n_before = len(progress.losses)
-        objective = self._emitter.objective(samples, self.loss, self.alpha)
-        try:
-            descend(self, objective, self._parameters, self._adam, self._rng, progress, max_iter)
-        finally:
-            self.n_iter_ = len(progress.losses) - n_before
-            self.loss_curve_ = progress.losses
-            watched = progress.score is not None
-            self.loss_ = progress.losses[-1] if progress.losses else np.inf
-            self.best_loss_ = None if watched else progress.best_loss
-            self.validation_scores_ = progress.scores if watched else None
-            self.best_validation_score_ = progress.best_score if watched else None
-            self._seconds_in_solver = objective.seconds_in_solver
-
-    def _report(self, iteration: int, words: str) -> None:
-        """Write an iteration to stderr, if asked to."""
-        if self.verbose and iteration % int(self.verbose) == 0:
-            sys.stderr.write(f"[SMNNRegressor] iteration {iteration}: {words}\n")
-            sys.stderr.flush()

@@ -41,6 +41,7 @@ ROWS = (
     ("optimize", "descent"),
     ("_start",),
     ("_training",),
+    ("_fitting",),
     ("identify",),
     ("selection",),
     ("simulate",),
