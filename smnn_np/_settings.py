@@ -58,7 +58,7 @@ def new_design(settings: Any, samples: Samples) -> tuple[Design, Units]:
     n_substeps = settings.n_substeps
     if n_substeps == "auto":
         # Two nodes, or constants, tell nothing of the speed.
-        n_substeps = int(np.ceil(step.mean() / (_FINE * units.time))) if n_steps > 2 else 1
+        n_substeps = int(np.ceil(step.max() / (_FINE * units.time))) if n_steps > 2 else 1
     # A series is determined by K initial values and one equation a node.
     most = order + (n_steps - 1) * n_substeps + 1
     n_orders = settings.n_orders or min(order + _EXTRA_ORDERS, most)

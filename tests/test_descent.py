@@ -40,9 +40,7 @@ def test_adam_goes_through_all_samples_in_batches():
         return float(len(rows)), np.zeros(3)
 
     weight = np.arange(1.0, 8.0)
-    epochs = adam_epochs(
-        objective, np.zeros(3), make_adam(), weight, 3, np.random.RandomState(0)
-    )
+    epochs = adam_epochs(objective, np.zeros(3), make_adam(), weight, 3, np.random.RandomState(0))
     losses = [next(epochs), next(epochs)]
     first, second = np.concatenate(seen[:3]), np.concatenate(seen[3:])
     assert sorted(first) == sorted(second) == list(range(7))
