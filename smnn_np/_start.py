@@ -24,7 +24,8 @@ from .mechanism import Design
 from .network import Perceptron
 
 _MAX_WINDOWS = 200
-_MAX_SAMPLES = 4096
+_MIN_SAMPLES, _MAX_SAMPLES = 64, 4096
+_MAX_FLOATS = 2**23  # 64 MB
 _N_ITER = 200
 _RIDGE = 1e-4
 _LEAST_SEEN = 0.6  # share of a window's nodes without which it does not count
@@ -104,9 +105,11 @@ def start_from_equations(objective: Objective, parameters: NDArray) -> None:
     half = min(max(half, design.order + 1), (design.n_steps - 1) // 2)
     if half <= design.order:
         return
-    chosen = np.arange(len(objective.x))
-    if len(chosen) > _MAX_SAMPLES:
-        chosen = np.linspace(0, len(chosen) - 1, _MAX_SAMPLES).astype(np.int64)
+    # A few thousand samples, evenly spread, tell enough and fit in memory.
+    g, w, k = design.part_shapes.initial
+    floats = _MAX_WINDOWS * g * (w * (k + 1) + design.n_shapes * (w * k + 1))
+    most = min(len(objective.x), _MAX_SAMPLES, max(_MAX_FLOATS // floats, _MIN_SAMPLES))
+    chosen = np.linspace(0, len(objective.x) - 1, most).astype(np.int64)
     z, weight = objective.z[chosen], objective.weight[chosen]
     times = np.concatenate([[0.0], np.cumsum(design.step)]) / time
     fit = EquationFit(
@@ -123,15 +126,14 @@ def start_from_equations(objective: Objective, parameters: NDArray) -> None:
 def _equations(design: Design, times: NDArray, z: NDArray, half: int) -> tuple[NDArray, NDArray]:
     """Gram matrices of the equations' terms (n, G, M, M) and their targets (n, G, M, W)."""
     centres, maps = _windows(times, half, design.order)
-    shape = design.part_shapes
-    g, w = shape.initial[:2]
-    filled = _fill_gaps(times, z)
+    g, w, _ = design.part_shapes.initial
     inside = (maps[0] != 0.0).astype(float)
-    share = np.einsum("jt,ntv->njv", inside / inside.sum(axis=1, keepdims=True), ~np.isnan(z))
+    share = inside / inside.sum(axis=1, keepdims=True) @ ~np.isnan(z)
     whole = (share.reshape(len(z), -1, g, w) >= _LEAST_SEEN).all(axis=3)
-    moments = np.einsum("rjt,ntv->njvr", maps, filled).reshape(len(z), -1, g, w, design.order + 1)
-    moments = np.moveaxis(moments * whole[..., None, None], 2, 1)  # (n, G, J, W, K + 1)
-    basis = design.basis(np.diff(times) * design.step.sum() / times[-1])
+    moments = maps.reshape(-1, len(times)) @ _fill_gaps(times, z)
+    moments = moments.reshape(len(z), design.order + 1, -1, g, w)
+    moments = np.moveaxis(moments, (1, 3), (4, 1)) * np.moveaxis(whole, 2, 1)[..., None, None]
+    basis = design.basis(design.step)
     basis = np.broadcast_to(
         basis if len(basis) == 1 else basis[centres], (len(centres), design.n_shapes)
     )
