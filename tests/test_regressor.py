@@ -231,6 +231,21 @@ def test_warm_start_goes_on_and_partial_fit_too():
     assert not hasattr(small(solver="lbfgs"), "partial_fit")
 
 
+def test_where_adam_stalls_it_goes_back_to_the_best_weights():
+    X, y = oscillators(30)
+    model = small(max_iter=30, learning_rate_init=0.02, n_iter_no_change=2).fit(X, y)
+    losses = np.array(model.loss_curve_)
+    best = np.minimum.accumulate(losses)
+    # All samples are one batch: the first loss after going back is the best one once more.
+    again = np.flatnonzero(np.abs(losses[1:] / best[:-1] - 1) < 1e-9)
+    assert len(again) >= 1
+    assert model.best_loss_ < losses[0]
+    constant = small(
+        max_iter=30, learning_rate_init=0.02, n_iter_no_change=2, learning_rate="constant"
+    ).fit(X, y)
+    assert constant.n_iter_ < model.n_iter_
+
+
 def test_a_diverging_fit_says_so_and_keeps_good_weights():
     X, y = oscillators(30)
     calm = small(max_iter=1, learning_rate_init=1e-12).fit(X, y).predict(X)
