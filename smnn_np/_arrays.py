@@ -8,6 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def array_module(array: Any) -> ModuleType:
+    """Return the module an array is of, numpy or cupy, to make more such arrays with."""
+    return import_module(type(array).__module__.partition(".")[0])
+
+
+def to_numpy(array: Any) -> NDArray:
+    """Return an array in the memory of the host, where it is one already without a copy."""
+    return array.get() if hasattr(array, "get") else np.asarray(array)
+
+
 def as_float64(name: str, value: Any) -> NDArray[np.float64]:
     """Return ``value`` as a C-contiguous float64 array, without a copy where it is one already.
 
@@ -42,13 +52,3 @@ def result_dtype(*arrays: Any) -> np.dtype:
     dtypes = [np.dtype(array.dtype) for array in arrays if hasattr(array, "dtype")]
     floating = {dtype for dtype in dtypes if dtype.kind == "f"}
     return np.dtype(np.float32 if floating == {np.dtype(np.float32)} else np.float64)
-
-
-def array_module(array: Any) -> ModuleType:
-    """Return the module an array is of, numpy or cupy, to make more such arrays with."""
-    return import_module(type(array).__module__.partition(".")[0])
-
-
-def to_numpy(array: Any) -> NDArray:
-    """Return an array in the memory of the host, where it is one already without a copy."""
-    return array.get() if hasattr(array, "get") else np.asarray(array)
