@@ -14,15 +14,19 @@ if TYPE_CHECKING:
     from .adjoint import OdeGradients, ode_solve_vjp
     from .discoverer import SMNNDiscoverer
     from .factorize import Factor
+    from .mechanism import Mechanism
     from .ode import ode_factorize, ode_solve
     from .prior import taylor_logdet
+    from .regressor import SMNNRegressor
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Factor": "factorize",
+    "Mechanism": "mechanism",
     "OdeGradients": "adjoint",
     "SMNNDiscoverer": "discoverer",
+    "SMNNRegressor": "regressor",
     "ode_factorize": "ode",
     "ode_solve": "ode",
     "ode_solve_vjp": "adjoint",
@@ -31,8 +35,10 @@ _HOME = {
 
 __all__ = [
     "Factor",
+    "Mechanism",
     "OdeGradients",
     "SMNNDiscoverer",
+    "SMNNRegressor",
     "__version__",
     "ode_factorize",
     "ode_solve",

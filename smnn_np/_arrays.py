@@ -1,9 +1,21 @@
 """Which arrays the library takes, and which dtype it gives back."""
 
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+def array_module(array: Any) -> ModuleType:
+    """Return the module an array is of, numpy or cupy, to make more such arrays with."""
+    return import_module(type(array).__module__.partition(".")[0])
+
+
+def to_numpy(array: Any) -> NDArray:
+    """Return an array in the memory of the host, where it is one already without a copy."""
+    return array.get() if hasattr(array, "get") else np.asarray(array)
 
 
 def as_float64(name: str, value: Any) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from smnn_np import SMNNDiscoverer
+from smnn_np import SMNNDiscoverer, SMNNRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -15,4 +15,14 @@ def expected_failures(estimator):
 
 @parametrize_with_checks([SMNNDiscoverer()], expected_failed_checks=expected_failures)
 def test_scikit_learn_check(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_checks(
+    [
+        SMNNRegressor(hidden_layer_sizes=20, max_iter=100),
+        SMNNRegressor(hidden_layer_sizes=20, solver="lbfgs", max_iter=30),
+    ]
+)
+def test_scikit_learn_check_of_the_regressor(estimator, check):
     check(estimator)

@@ -1,0 +1,153 @@
+"""When a fit of the mechanistic network is over, and what is kept of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._objective import Objective
+from .descent import Adam, DivergenceError, adam_epochs, lbfgs
+
+_BATCH = 200
+_SLOWER = 5.0  # what the adaptive learning rate is divided by
+_LEAST_RATE = 5e-3  # a share of the first learning rate: below it the fit is over
+
+
+@dataclass
+class Progress:
+    """The course of a fit: one call after each iteration.
+
+    Attributes
+    ----------
+    tol, patience : float
+        Stop after more than `patience` iterations in a row, none better by `tol`; infinite for
+        an optimizer that knows itself when to stop.
+    score : callable or None
+        Score of parameters on held-out samples; what is watched if given, else the loss.
+    report : callable
+        Takes a line for the user.
+    losses, scores : list of float
+        The curves so far.
+    best_loss, best_score : float
+    best_parameters : ndarray or None
+        Where the watched number was best.
+    stopped : bool
+        Whether it was time to stop.
+    """
+
+    tol: float
+    patience: float
+    score: Callable[[NDArray], float] | None
+    report: Callable[[int, str], None]
+    losses: list[float] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    best_loss: float = np.inf
+    best_score: float = -np.inf
+    best_parameters: NDArray | None = None
+    stopped: bool = False
+    n_idle: int = 0
+
+    def __call__(self, parameters: NDArray, loss: float, met: NDArray | None = None) -> bool:
+        """Take note of an iteration; return whether to stop.
+
+        The loss is that at the parameters `met`, where they are not the present ones.
+        """
+        self.losses.append(float(loss))
+        if self.score is None:
+            gain, better = self.best_loss - loss, loss < self.best_loss
+        else:
+            self.scores.append(self.score(parameters))
+            gain = self.scores[-1] - self.best_score
+            better, met = gain > 0, None
+            self.best_score = max(self.best_score, self.scores[-1])
+        self.best_loss = min(self.best_loss, float(loss))
+        if better:
+            self.best_parameters = (parameters if met is None else met).copy()
+        self.n_idle = 0 if gain > self.tol else self.n_idle + 1
+        self.stopped = self.n_idle > self.patience
+        words = f"loss {loss:.6g}"
+        if self.scores:
+            words += f", validation R^2 {self.scores[-1]:.6f}"
+        self.report(len(self.losses), words)
+        return self.stopped
+
+    def go_back(self, parameters: NDArray) -> None:
+        """Put the best parameters in the place of others, in place, and be patient anew."""
+        if self.best_parameters is not None:
+            parameters[:] = self.best_parameters
+        self.n_idle, self.stopped = 0, False
+
+
+def new_adam(settings: Any, parameters: NDArray) -> Adam:
+    """Adam before its first step."""
+    zeros = np.zeros_like(parameters)
+    constants = (settings.learning_rate_init, settings.beta_1, settings.beta_2, settings.epsilon)
+    return Adam(*constants, zeros, zeros.copy())
+
+
+def descend(
+    settings: Any,
+    objective: Objective,
+    parameters: NDArray,
+    adam: Adam,
+    rng: np.random.RandomState,
+    progress: Progress,
+    max_iter: int,
+) -> None:
+    """Move parameters, in place, until progress says stop or `max_iter` iterations are done.
+
+    Where held-out samples are watched, or where the fit diverges, the best parameters remain.
+
+    Parameters
+    ----------
+    settings : SMNNRegressor
+        Its parameters say how.
+    objective, parameters, adam, rng, progress, max_iter
+        What to minimize, from where, with which state.
+    """
+    start = parameters.copy()
+    try:
+        if settings.solver == "lbfgs":
+            limits = (max_iter, settings.max_fun, settings.tol)
+            ended = lbfgs(objective, parameters, len(objective.x), *limits, progress)
+            progress.stopped = progress.stopped or ended
+        else:
+            _descend_by_adam(settings, objective, parameters, adam, rng, progress, max_iter)
+    except DivergenceError as error:
+        best = progress.best_parameters
+        parameters[:] = start if best is None else best
+        raise FloatingPointError(
+            f"the fit diverged in iteration {len(progress.losses) + 1} ({error}) with solver = "
+            f"{settings.solver!r}, learning_rate_init = {settings.learning_rate_init}: lower "
+            f"learning_rate_init or shorten the trajectories; the best weights so far are kept"
+        ) from None
+    if progress.score is not None and progress.best_parameters is not None:
+        parameters[:] = progress.best_parameters
+
+
+def _descend_by_adam(
+    settings: Any,
+    objective: Objective,
+    parameters: NDArray,
+    adam: Adam,
+    rng: np.random.RandomState,
+    progress: Progress,
+    max_iter: int,
+) -> None:
+    """Run epochs of Adam; where they no longer help, go back to the best and take smaller steps."""
+    batch = _BATCH if settings.batch_size == "auto" else settings.batch_size
+    shuffler = rng if settings.shuffle else None
+    epochs = adam_epochs(objective, parameters, adam, objective.weight, batch, shuffler)
+    adaptive, met = settings.learning_rate == "adaptive", parameters.copy()
+    for _, loss in zip(range(max_iter), epochs, strict=False):
+        stop = progress(parameters, loss, met)
+        if stop and (not adaptive or adam.rate < _LEAST_RATE * settings.learning_rate_init):
+            break
+        if stop:
+            progress.go_back(parameters)
+            adam.slow_down(_SLOWER)
+        met[:] = parameters
+    if adaptive and max_iter > 1 and progress.n_idle > 0 and progress.best_parameters is not None:
+        parameters[:] = progress.best_parameters
