@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .discoverer import SMNNDiscoverer
     from .factorize import Factor
     from .ode import ode_factorize, ode_solve
+    from .smoother import SMNNSmoother, derivative
 
 __version__ = "0.1.0"
 
@@ -22,6 +23,8 @@ _HOME = {
     "Factor": "factorize",
     "OdeGradients": "adjoint",
     "SMNNDiscoverer": "discoverer",
+    "SMNNSmoother": "smoother",
+    "derivative": "smoother",
     "ode_factorize": "ode",
     "ode_solve": "ode",
     "ode_solve_vjp": "adjoint",
@@ -31,7 +34,9 @@ __all__ = [
     "Factor",
     "OdeGradients",
     "SMNNDiscoverer",
+    "SMNNSmoother",
     "__version__",
+    "derivative",
     "ode_factorize",
     "ode_solve",
     "ode_solve_vjp",

@@ -1,0 +1,345 @@
+"""From a user's series to normalized runs, and from a fitted model back to the user's units."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ._driven import Law, Model, Run, effects, filter_runs, smooth_run
+from ._learn import Knots, learn
+from ._marginal import CRITERIA, Given, Strength, choose_strength
+
+ORDERS = (3, 4, 5)  # candidates of order="auto"
+_LONGEST = 20.0  # steps times rate, beyond which nodes are inserted for given coefficients
+
+
+@dataclass(frozen=True)
+class Units:
+    """Scales between a user's numbers and normalized ones.
+
+    Attributes
+    ----------
+    origin, time : float
+        Zero of time, and a typical step.
+    level, spread : float
+        Zero and scale of the series.
+    effect_level, effect_spread : ndarray of shape (p,)
+        Zero and scale of the covariates.
+    """
+
+    origin: float
+    time: float
+    level: float
+    spread: float
+    effect_level: np.ndarray
+    effect_spread: np.ndarray
+
+    def times(self, t: np.ndarray) -> np.ndarray:
+        """Normalize times."""
+        return (t - self.origin) / self.time
+
+    def design(self, covariates: np.ndarray) -> np.ndarray:
+        """Normalize covariates."""
+        return np.ascontiguousarray((covariates - self.effect_level) / self.effect_spread)
+
+    def powers(self, order: int) -> np.ndarray:
+        """Factors from normalized coefficients c[r] to the user's (R,)."""
+        return self.time ** (np.arange(order, dtype=float) - order)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of the fit of a series, in the user's units.
+
+    Attributes
+    ----------
+    order : int or None
+        None to choose.
+    coefficients : None, "constant", "varying", ndarray or callable
+        None for x^(R) = white noise.
+    n_knots : int
+    criterion : str
+    noise, drive : float or None
+    """
+
+    order: int | None
+    coefficients: Any
+    n_knots: int
+    criterion: str
+    noise: float | None
+    drive: float | None
+
+
+@dataclass(frozen=True)
+class SeriesFit:
+    """A fitted series.
+
+    Attributes
+    ----------
+    runs : list of Run
+    units : Units
+    strength : Strength
+    knots : ndarray of shape (K,)
+        Times of the coefficients; empty unless they were learned as varying.
+    coef, coef_std : ndarray of shape (K | 1, R)
+        Coefficients in the user's units.
+    """
+
+    runs: Sequence[Run]
+    units: Units
+    strength: Strength
+    knots: np.ndarray = field(default_factory=lambda: np.empty(0))
+    coef: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    coef_std: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+
+    @property
+    def order(self) -> int:
+        """Order of the ODE."""
+        return self.strength.model.order
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the noise."""
+        return self.strength.noise * self.units.spread
+
+    @property
+    def drive(self) -> float:
+        """Density of the driving white noise."""
+        return self.strength.model.drive * self.noise * self.units.time ** (0.5 - self.order)
+
+    def predict(
+        self, run: int, t: np.ndarray, covariates: np.ndarray, derivative: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of a derivative at times (n,)."""
+        model, units, n = self.strength.model, self.units, len(self.runs[run].times)
+        merged, origin = self.runs[run].merge(units.times(t), units.design(covariates))
+        slot = np.where(origin >= n, origin - n, -1)
+        refined, slot = _refine(merged, slot, model)
+        mean, std = smooth_run(refined, model, slot)
+        scale = units.spread / units.time**derivative
+        level = units.level if derivative == 0 else 0.0
+        return mean[:, derivative] * scale + level, std[:, derivative] * self.strength.noise * scale
+
+    def effects(self) -> np.ndarray:
+        """Effects of the covariates in each run (n_runs, p)."""
+        found = np.stack([effects(run, self.strength.model) for run in self.runs])
+        return found * self.units.spread / self.units.effect_spread
+
+
+def fit_series(runs: Sequence[Run], wish: Wish) -> SeriesFit:
+    """Fit one series, given as runs in the user's units with weight 0 where a sample is missing."""
+    plain = wish.coefficients is None
+    units = _units(runs, plain)
+    runs = [_normalize(run, units) for run in runs]
+    if plain:
+        return SeriesFit(runs, units, _fit_spline(runs, wish, units))
+    if isinstance(wish.coefficients, str):
+        return _fit_learned(runs, wish, units)
+    order = _order(wish, runs)
+    model = Model(order, _given_law(wish.coefficients, units, order))
+    criterion = CRITERIA[wish.criterion]
+    refined = [_refine(run, np.full(len(run.times), -1), model)[0] for run in runs]
+    strength = choose_strength(refined, model, _given(wish, units, order), criterion)
+    return SeriesFit(runs, units, strength)
+
+
+def _order(wish: Wish, runs: Sequence[Run]) -> int:
+    """Return the order asked for, or the usual one if the runs allow it."""
+    return wish.order or min(ORDERS[0], _most(runs))
+
+
+def _most(runs: Sequence[Run]) -> int:
+    """Highest order that the runs determine, with a sample to spare."""
+    return max(min(len(np.unique(run.times[run.weight > 0])) for run in runs) - 1, 1)
+
+
+def _fit_spline(runs: Sequence[Run], wish: Wish, units: Units) -> Strength:
+    """Smooth by x^(R) = white noise; of several orders take the best."""
+    criterion = CRITERIA[wish.criterion]
+    most = _most(runs)
+    orders = [wish.order] if wish.order else [each for each in ORDERS if each <= most] or [most]
+    found = [
+        choose_strength(runs, Model(each), _given(wish, units, each), criterion) for each in orders
+    ]
+    if len(found) == 1:
+        return found[0]
+    if wish.criterion == "cross_validation":
+        return min(found, key=lambda each: each.height)
+    return min(found, key=lambda each: _comparable(runs, each, max(orders)))
+
+
+def _comparable(runs: Sequence[Run], strength: Strength, top: int) -> float:
+    """Deviance of what no polynomial of degree below `top` touches, the same data for all orders.
+
+    Restricted likelihoods of different orders are densities of different contrasts of the
+    samples. With the missing powers of time as covariates of any size they are of the same ones.
+    """
+    model, level = strength.model, strength.noise**2
+    powers = range(model.order, top)
+    height = 0.0
+    augmented = []
+    for run in runs:
+        span = float(np.ptp(run.times)) or 1.0
+        place = (run.times - run.times[0]) / span
+        columns = [place**r / math.factorial(r) for r in powers]
+        augmented.append(replace(run, design=np.column_stack([run.design, *columns])))
+        height += sum(2 * r * np.log(span) for r in powers)
+    total, log_determinant = filter_runs(augmented, model)
+    n_contrasts = sum(run.n_seen for run in runs) - top * len(runs)
+    return height + total / level + log_determinant + n_contrasts * np.log(level)
+
+
+def _fit_learned(runs: Sequence[Run], wish: Wish, units: Units) -> SeriesFit:
+    """Learn the coefficients, then choose the strength on all samples."""
+    order = _order(wish, runs)
+    first = min(run.times[0] for run in runs)
+    last = max(run.times[-1] for run in runs)
+    n_knots = wish.n_knots if wish.coefficients == "varying" else 1
+    knots = np.linspace(first, last, n_knots) if n_knots > 1 else np.array([(first + last) / 2])
+    given = _given(wish, units, order)
+    learned = learn(runs, order, knots, given)
+    model = Model(order, learned.law)
+    refined = [_refine(run, np.full(len(run.times), -1), model)[0] for run in runs]
+    strength = choose_strength(refined, model, given, CRITERIA[wish.criterion])
+    powers = units.powers(order)
+    coef, std = learned.law.values * powers, learned.std * powers
+    return SeriesFit(runs, units, strength, knots * units.time + units.origin, coef, std)
+
+
+def _units(runs: Sequence[Run], plain: bool) -> Units:
+    """Choose units; zero stays zero where coefficients give it a meaning."""
+    steps = np.concatenate([np.diff(run.times) for run in runs])
+    steps = steps[steps > 0]
+    values = np.concatenate([run.value[run.weight > 0] for run in runs])
+    covariates = np.concatenate([run.design for run in runs])
+    level = float(values.mean()) if plain else 0.0
+    spread = float(np.sqrt(np.mean((values - level) ** 2)))
+    effect_spread = covariates.std(axis=0)
+    return Units(
+        origin=float(min(run.times[0] for run in runs)),
+        time=float(np.median(steps)) if len(steps) else 1.0,
+        level=level,
+        spread=spread if spread > 0 else 1.0,
+        effect_level=covariates.mean(axis=0) if plain else np.zeros(covariates.shape[1]),
+        effect_spread=np.where(effect_spread > 0, effect_spread, 1.0),
+    )
+
+
+def _normalize(run: Run, units: Units) -> Run:
+    """Express a run in normalized units."""
+    value = np.where(run.weight > 0, (run.value - units.level) / units.spread, 0.0)
+    return Run(units.times(run.times), value, run.weight, units.design(run.design))
+
+
+def _given(wish: Wish, units: Units, order: int) -> Given:
+    """Normalize the noise and drive that the user fixes."""
+    noise = None if wish.noise is None else wish.noise / units.spread
+    drive = None if wish.drive is None else wish.drive / units.spread * units.time ** (order - 0.5)
+    return Given(noise, drive)
+
+
+def _given_law(coefficients: Any, units: Units, order: int) -> Law:
+    """Turn given coefficients, numbers (R,) or a function of time, into a normalized law."""
+    powers = units.powers(order)
+    if not callable(coefficients):
+        constant = np.asarray(coefficients, dtype=np.float64)[None] / powers
+        return Knots(np.zeros(1), constant)
+
+    def law(times: np.ndarray) -> np.ndarray:
+        values = read_coefficients(coefficients(times * units.time + units.origin), order)
+        return np.broadcast_to(values / powers, (len(times), order))
+
+    return law
+
+
+def read_coefficients(values: Any, order: int | None) -> np.ndarray:
+    """Check what a function of time returned, or numbers; return (..., R)."""
+    array = np.asarray(values, dtype=np.float64)
+    wrong = array.ndim not in (1, 2) or array.shape[-1] == 0
+    if wrong or (order is not None and array.shape[-1] != order) or not np.isfinite(array).all():
+        wanted = "R" if order is None else f"R = {order}"
+        raise ValueError(
+            f"coefficients must be {wanted} finite numbers c[0], ..., c[R-1], those of "
+            f"x^(R) + c[R-1] x^(R-1) + ... + c[0] x, not of shape {array.shape}: {array!r}."
+        )
+    return array
+
+
+def _refine(run: Run, slot: np.ndarray, model: Model) -> tuple[Run, np.ndarray]:
+    """Cut steps that are long for the coefficients; slots move with their nodes."""
+    if model.law is None:
+        return run, slot
+    coefs = np.abs(model.coefs(run))
+    rate = (coefs ** (1.0 / (model.order - np.arange(model.order)))).max()
+    longest = _LONGEST / rate if rate > 0 else np.inf
+    refined, origin = run.refine(longest)
+    n = len(slot)
+    return refined, np.where(origin < n, slot[np.minimum(origin, n - 1)], -1)
+
+
+def cut_runs(
+    inputs: np.ndarray,
+    series: np.ndarray,
+    column: int,
+    run: np.ndarray,
+    labels: np.ndarray,
+    order: int | None,
+) -> list[Run]:
+    """Sort one series into runs; refuse those that leave a state undetermined.
+
+    Parameters
+    ----------
+    inputs : ndarray of shape (n, 1 + p)
+        Times, then covariates.
+    series : ndarray of shape (n, S)
+        Measurements, NaN where there is none.
+    column : int
+        Which series.
+    run : ndarray of shape (n,)
+        Index into labels.
+    labels : ndarray
+        Names of the runs.
+    order : int or None
+        Order of the ODE; None to choose.
+    """
+    runs = []
+    for r, label in enumerate(labels):
+        rows = np.flatnonzero(run == r)
+        rows = rows[np.argsort(inputs[rows, 0], kind="stable")]
+        value = series[rows, column]
+        seen = ~np.isnan(value)
+        n_distinct = len(np.unique(inputs[rows, 0][seen]))
+        if n_distinct < (order or 2):
+            where = f" of run {label!r}" if len(labels) > 1 else ""
+            raise ValueError(
+                f"column {column} of y{where} has samples at {n_distinct} distinct times "
+                f"(n_samples = {len(rows)}): at least {order or 2} are wanted for an ODE of "
+                f"order {order or 1}; leave the run out or lower the order."
+            )
+        design = np.ascontiguousarray(inputs[rows, 1:])
+        runs.append(Run(inputs[rows, 0], np.where(seen, value, 0.0), seen.astype(float), design))
+    n_samples = sum(one.n_seen for one in runs)
+    if order is not None and n_samples <= order * len(runs):
+        raise ValueError(
+            f"column {column} of y has {n_samples} samples, all of which an ODE of order {order} "
+            "follows exactly: give more of them, or lower the order."
+        )
+    return runs
+
+
+def read_stds(name: str, value: Any, n_series: int) -> list[float | None]:
+    """Check a standard deviation, one for all series or one for each."""
+    if value is None:
+        return [None] * n_series
+    try:
+        array = np.broadcast_to(np.asarray(value, dtype=np.float64), (n_series,))
+    except (TypeError, ValueError):
+        array = np.zeros(1)
+    if not (np.isfinite(array).all() and (array > 0).all()):
+        raise ValueError(
+            f"{name} = {value!r}: a positive number, or one for each of the {n_series} series, "
+            "is wanted; None finds it."
+        )
+    return [float(each) for each in array]
