@@ -129,7 +129,7 @@ class SeriesFit:
 
 
 def fit_series(runs: Sequence[Run], wish: Wish) -> SeriesFit:
-    """Fit one series, given as runs in the user's units with weight 0 where a sample is missing."""
+    """Fit one series, given as runs of samples in the user's units."""
     plain = wish.coefficients is None
     units = _units(runs, plain)
     runs = [_normalize(run, units) for run in runs]
@@ -152,7 +152,7 @@ def _order(wish: Wish, runs: Sequence[Run]) -> int:
 
 def _most(runs: Sequence[Run]) -> int:
     """Highest order that the runs determine, with a sample to spare."""
-    return max(min(len(np.unique(run.times[run.weight > 0])) for run in runs) - 1, 1)
+    return max(min(len(np.unique(run.times)) for run in runs) - 1, 1)
 
 
 def _fit_spline(runs: Sequence[Run], wish: Wish, units: Units) -> Strength:
@@ -212,7 +212,7 @@ def _units(runs: Sequence[Run], plain: bool) -> Units:
     """Choose units; zero stays zero where coefficients give it a meaning."""
     steps = np.concatenate([np.diff(run.times) for run in runs])
     steps = steps[steps > 0]
-    values = np.concatenate([run.value[run.weight > 0] for run in runs])
+    values = np.concatenate([run.value for run in runs])
     covariates = np.concatenate([run.design for run in runs])
     level = float(values.mean()) if plain else 0.0
     spread = float(np.sqrt(np.mean((values - level) ** 2)))
@@ -229,7 +229,7 @@ def _units(runs: Sequence[Run], plain: bool) -> Units:
 
 def _normalize(run: Run, units: Units) -> Run:
     """Express a run in normalized units."""
-    value = np.where(run.weight > 0, (run.value - units.level) / units.spread, 0.0)
+    value = (run.value - units.level) / units.spread
     return Run(units.times(run.times), value, run.weight, units.design(run.design))
 
 
@@ -307,10 +307,9 @@ def cut_runs(
     runs = []
     for r, label in enumerate(labels):
         rows = np.flatnonzero(run == r)
+        rows = rows[~np.isnan(series[rows, column])]
         rows = rows[np.argsort(inputs[rows, 0], kind="stable")]
-        value = series[rows, column]
-        seen = ~np.isnan(value)
-        n_distinct = len(np.unique(inputs[rows, 0][seen]))
+        n_distinct = len(np.unique(inputs[rows, 0]))
         if n_distinct < (order or 2):
             where = f" of run {label!r}" if len(labels) > 1 else ""
             raise ValueError(
@@ -319,7 +318,7 @@ def cut_runs(
                 f"order {order or 1}; leave the run out or lower the order."
             )
         design = np.ascontiguousarray(inputs[rows, 1:])
-        runs.append(Run(inputs[rows, 0], np.where(seen, value, 0.0), seen.astype(float), design))
+        runs.append(Run(inputs[rows, 0], series[rows, column], np.ones(len(rows)), design))
     n_samples = sum(one.n_seen for one in runs)
     if order is not None and n_samples <= order * len(runs):
         raise ValueError(

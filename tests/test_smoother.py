@@ -11,11 +11,10 @@ from smnn_np.testing import assert_close
 ORDERS = 1, 2, 3, 4
 
 
-def draw(rng, n=40, repeats=True):
+def draw(rng, n=40):
     """Return irregular times, some repeated, and a noisy series."""
     t = np.sort(rng.uniform(0, 10, n))
-    if repeats:
-        t[5] = t[4]
+    t[5] = t[4]
     return t, np.sin(t) + 0.2 * rng.standard_normal(n)
 
 
@@ -52,31 +51,27 @@ def oracle(t, y, noise, drive, order, asked):
 
 def dense_smoother(t, y, noise, drive, coefs):
     """Posterior of all states of a linear ODE driven by white noise, by one dense least squares."""
-    order = len(coefs)
+    order, n = len(coefs), len(t)
     f = np.diag(np.ones(order - 1), 1)
     f[-1] = -np.asarray(coefs)
-    n = len(t)
-    information, right = np.zeros((n * order, n * order)), np.zeros(n * order)
-    for k in range(n):
-        information[k * order, k * order] += noise**-2
-        right[k * order] += y[k] * noise**-2
+    rows = [np.eye(n * order)[::order] / noise]
     for k in range(n - 1):
-        step = t[k + 1] - t[k]
-        block = np.zeros((2 * order, 2 * order))
-        block[:order, :order], block[order:, order:] = -f, f.T
-        block[order - 1, 2 * order - 1] = drive**2
-        van_loan = expm(block * step)
+        van_loan = np.zeros((2 * order, 2 * order))
+        van_loan[:order, :order], van_loan[order:, order:] = -f, f.T
+        van_loan[order - 1, 2 * order - 1] = drive**2
+        van_loan = expm(van_loan * (t[k + 1] - t[k]))
         ahead = van_loan[order:, order:].T
-        precision = np.linalg.inv(ahead @ van_loan[:order, order:])
-        rows = np.zeros((order, n * order))
-        rows[:, k * order : (k + 1) * order] = -ahead
-        rows[:, (k + 1) * order : (k + 2) * order] = np.eye(order)
-        information += rows.T @ precision @ rows
-    covariance = np.linalg.inv(information)
-    return (covariance @ right).reshape(n, order), np.sqrt(np.diag(covariance)).reshape(n, order)
+        whiten = np.linalg.inv(np.linalg.cholesky(ahead @ van_loan[:order, order:]))
+        link = np.zeros((order, n * order))
+        link[:, k * order : (k + 1) * order] = -whiten @ ahead
+        link[:, (k + 1) * order : (k + 2) * order] = whiten
+        rows.append(link)
+    inverse = np.linalg.pinv(np.concatenate(rows), rcond=1e-14)
+    std = np.sqrt((inverse**2).sum(axis=1))
+    return (inverse[:, :n] @ (y / noise)).reshape(n, order), std.reshape(n, order)
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("order", (1, 2, 3))
 def test_posterior_is_that_of_the_gaussian_process(rng, order):
     t, y = draw(rng)
     asked = np.concatenate([t[::3], np.linspace(-1.0, 11.5, 30)])
@@ -88,14 +83,15 @@ def test_posterior_is_that_of_the_gaussian_process(rng, order):
     assert_close(std, wanted[1], scale=1e3)
 
 
-@pytest.mark.parametrize("coefs", [(2.0, 0.3), (0.0, 4.0, 0.1), (-0.2,)])
+@pytest.mark.parametrize("coefs", [(2.0, 0.3), (0.0, 4.0, 0.1), (-0.2,), (0.0,) * 4])
 def test_states_are_those_of_the_driven_equation(rng, coefs):
-    t, y = draw(rng, n=15, repeats=False)
+    t = np.cumsum(rng.uniform(0.3, 1.5, 15))
+    y = np.sin(t) + 0.2 * rng.standard_normal(15)
     model = SMNNSmoother(coefficients=coefs, noise_std=0.2, drive_std=0.7).fit(t, y)
     wanted = dense_smoother(t, y, 0.2, 0.7, coefs)
     for r in range(len(coefs)):
         mean, std = model.predict(t, derivative=r, return_std=True)
-        assert_close(mean, wanted[0][:, r], scale=1e3)  # the dense matrix is ill conditioned
+        assert_close(mean, wanted[0][:, r], scale=1e3)
         assert_close(std, wanted[1][:, r], scale=1e3)
 
 
