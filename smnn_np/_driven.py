@@ -106,7 +106,7 @@ class Model:
         """Coefficients of each step (n | 1, R)."""
         if self.law is None:
             return np.zeros((1, self.order))
-        return np.ascontiguousarray(self.law(run.middles()))
+        return np.array(self.law(run.middles()), order="C")  # writable: one compilation
 
     def at(self, drive: float) -> "Model":
         """Replace the drive."""

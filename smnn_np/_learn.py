@@ -13,7 +13,7 @@ Francke, Koopman, de Vos (2010), Likelihood functions for state space models wit
 conditions. Journal of Time Series Analysis 31, 407-414.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,6 +31,7 @@ _WIDTH = 10.0  # standard deviation of scaled coefficients before data
 _CHANGE = 1.0  # standard deviation of their change from knot to knot
 _STILL = 1e-3  # drive over a whole record that is as good as none
 _STOP = {"gtol": 1e-2, "maxiter": 100}
+SHIFT = 0.05  # standard errors: how far coefficients are moved to see what depends on them
 _N_SPECTRUM = 1500  # samples that a spectrum is taken of
 
 
@@ -67,12 +68,23 @@ class Learned:
     ----------
     law : Knots
         Normalized coefficients.
-    std : ndarray of shape (K, R)
-        Standard errors, from the curvature of the likelihood; NaN where it is not a peak.
+    root : ndarray of shape (K R, m)
+        Root of their covariance: root root^T, from the curvature of the likelihood.
     """
 
     law: Knots
-    std: np.ndarray
+    root: np.ndarray
+
+    @property
+    def std(self) -> np.ndarray:
+        """Standard errors (K, R)."""
+        return np.sqrt((self.root**2).sum(axis=1)).reshape(self.law.values.shape)
+
+    def shifted(self) -> Iterator[tuple[Knots, Knots]]:
+        """Laws a little, and as much, to either side of this one along each column of the root."""
+        for column in SHIFT * self.root.T.reshape(-1, *self.law.values.shape):
+            values = self.law.values
+            yield Knots(self.law.times, values + column), Knots(self.law.times, values - column)
 
 
 class Problem:
@@ -176,7 +188,7 @@ def learn(runs: Sequence[Run], order: int, knots: np.ndarray, given: Given) -> L
         problem = Problem(runs, order, knots, given, rate)
         best = _minimize(problem, np.append(values, best[-1]))[0]
     model = problem.model(best)
-    return Learned(model.law, _errors(problem, best))  # type: ignore[arg-type]
+    return Learned(model.law, _root(problem, best))  # type: ignore[arg-type]
 
 
 def _oscillator(order: int, rate: float) -> np.ndarray:
@@ -227,8 +239,11 @@ def _regress(runs: Sequence[Run], order: int, given: Given) -> list[np.ndarray]:
     return [np.linalg.lstsq(a / size, b, rcond=1e-8)[0] / size]
 
 
-def _errors(problem: Problem, best: np.ndarray) -> np.ndarray:
-    """Standard errors from the differences of the gradient."""
+def _root(problem: Problem, best: np.ndarray) -> np.ndarray:
+    """Root of the coefficients' covariance (K R, K R + 1), from differences of the gradient.
+
+    What a prior alone knows bounds the curvature from below, whatever rounding says.
+    """
     n, step = len(best), 1e-4
     curvature = np.empty((n, n))
     for i in range(n):
@@ -236,10 +251,6 @@ def _errors(problem: Problem, best: np.ndarray) -> np.ndarray:
         shift[i] = step
         curvature[i] = (problem(best + shift)[1] - problem(best - shift)[1]) / (2 * step)
     curvature = (curvature + curvature.T) / 4  # of the log-likelihood: half the deviance's
-    size = np.sqrt(np.abs(np.diag(curvature)))
-    size[size == 0] = 1.0
-    values, vectors = np.linalg.eigh(curvature / np.outer(size, size))
-    if not values.min() > 1e-12:
-        return np.full((len(problem.knots), problem.order), np.nan)
-    variance = ((vectors / np.sqrt(values)) ** 2).sum(axis=1) / size**2
-    return np.sqrt(variance[:-1]).reshape(-1, problem.order) * problem.scale
+    values, vectors = np.linalg.eigh(curvature)
+    root = vectors[:-1] / np.sqrt(np.maximum(values, 1.0 / _WIDTH**2))
+    return root * np.tile(problem.scale, len(problem.knots))[:, None]

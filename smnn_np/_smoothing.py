@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ._driven import Law, Model, Run, effects, filter_runs, smooth_run
-from ._learn import Knots, learn
+from ._learn import SHIFT, Knots, Learned, learn
 from ._marginal import CRITERIA, Given, Strength, choose_strength
 
 ORDERS = (3, 4, 5)  # candidates of order="auto"
@@ -81,18 +81,14 @@ class SeriesFit:
     runs : list of Run
     units : Units
     strength : Strength
-    knots : ndarray of shape (K,)
-        Times of the coefficients; empty unless they were learned as varying.
-    coef, coef_std : ndarray of shape (K | 1, R)
-        Coefficients in the user's units.
+    learned : Learned or None
+        Coefficients, if they were learned.
     """
 
     runs: Sequence[Run]
     units: Units
     strength: Strength
-    knots: np.ndarray = field(default_factory=lambda: np.empty(0))
-    coef: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
-    coef_std: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    learned: Learned | None = None
 
     @property
     def order(self) -> int:
@@ -118,9 +114,29 @@ class SeriesFit:
         slot = np.where(origin >= n, origin - n, -1)
         refined, slot = _refine(merged, slot, model)
         mean, std = smooth_run(refined, model, slot)
+        variance = (std[:, derivative] * self.strength.noise) ** 2
+        if self.learned is not None:
+            variance += self._learning_variance(refined, slot)[:, derivative]
         scale = units.spread / units.time**derivative
         level = units.level if derivative == 0 else 0.0
-        return mean[:, derivative] * scale + level, std[:, derivative] * self.strength.noise * scale
+        return mean[:, derivative] * scale + level, np.sqrt(variance) * scale
+
+    def _learning_variance(self, run: Run, slot: np.ndarray) -> np.ndarray:
+        """Variance of states that uncertain coefficients add, to first order (m, R)."""
+        total = 0.0
+        for pair in self.learned.shifted():  # type: ignore[union-attr]
+            one, two = (
+                smooth_run(run, replace(self.strength.model, law=law), slot)[0] for law in pair
+            )
+            total = total + ((one - two) / (2 * SHIFT)) ** 2
+        return np.asarray(total)
+
+    def coefficients(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Knots (K,), learned coefficients and standard errors (K, R), in the user's units."""
+        learned, powers = self.learned, self.units.powers(self.order)
+        assert learned is not None
+        knots = learned.law.times * self.units.time + self.units.origin
+        return knots, learned.law.values * powers, learned.std * powers
 
     def effects(self) -> np.ndarray:
         """Effects of the covariates in each run (n_runs, p)."""
@@ -203,9 +219,7 @@ def _fit_learned(runs: Sequence[Run], wish: Wish, units: Units) -> SeriesFit:
     model = Model(order, learned.law)
     refined = [_refine(run, np.full(len(run.times), -1), model)[0] for run in runs]
     strength = choose_strength(refined, model, given, CRITERIA[wish.criterion])
-    powers = units.powers(order)
-    coef, std = learned.law.values * powers, learned.std * powers
-    return SeriesFit(runs, units, strength, knots * units.time + units.origin, coef, std)
+    return SeriesFit(runs, units, strength, learned)
 
 
 def _units(runs: Sequence[Run], plain: bool) -> Units:
@@ -311,7 +325,7 @@ def cut_runs(
         rows = rows[np.argsort(inputs[rows, 0], kind="stable")]
         n_distinct = len(np.unique(inputs[rows, 0]))
         if n_distinct < (order or 2):
-            where = f" of run {label!r}" if len(labels) > 1 else ""
+            where = f" of run {str(label)!r}" if len(labels) > 1 else ""
             raise ValueError(
                 f"column {column} of y{where} has samples at {n_distinct} distinct times "
                 f"(n_samples = {len(rows)}): at least {order or 2} are wanted for an ODE of "

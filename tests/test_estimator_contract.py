@@ -16,7 +16,5 @@ def expected_failures(estimator):
 @parametrize_with_checks(
     [SMNNDiscoverer(), SMNNSmoother()], expected_failed_checks=expected_failures
 )
-    [SMNNDiscoverer(), SMNNSmoother()], expected_failed_checks=expected_failures
-)
 def test_scikit_learn_check(estimator, check):
     check(estimator)

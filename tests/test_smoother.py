@@ -71,7 +71,7 @@ def dense_smoother(t, y, noise, drive, coefs):
     return (inverse[:, :n] @ (y / noise)).reshape(n, order), std.reshape(n, order)
 
 
-@pytest.mark.parametrize("order", (1, 2, 3))
+@pytest.mark.parametrize("order", [1, 2, 3])
 def test_posterior_is_that_of_the_gaussian_process(rng, order):
     t, y = draw(rng)
     asked = np.concatenate([t[::3], np.linspace(-1.0, 11.5, 30)])
