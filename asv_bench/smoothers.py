@@ -4,9 +4,9 @@ Not a benchmark of asv. Run it by hand from the root of the repository::
 
     python asv_bench/smoothers.py [--rst FILE]
 
-The rivals are given what no user has: the Savitzky-Golay filter its best window and the Kalman
-smoother its best process noise for each derivative of each draw, both picked with the truth in hand,
-and the Kalman smoother the true noise level.
+The rivals are given what no user has: the Savitzky-Golay filter its best window, the Kalman
+smoother its best process noise, for each derivative of each draw, picked with the truth in hand,
+and the latter the true noise level.
 """
 
 import argparse
@@ -191,7 +191,7 @@ def main() -> None:
     for name, relative, row in errors():
         rows.append((name, relative, row))
         shown = "; ".join(f"{k} {' '.join(f'{v:.2f}' for v in each)}" for k, each in row.items())
-        print(f"{name}, {100 * relative:.0f} %: {shown}", flush=True)
+        print(f"{name}, {100 * relative:.0f} %: {shown}", flush=True)  # noqa: T201
     if arguments.rst:
         arguments.rst.write_text(to_rst(rows))
 
