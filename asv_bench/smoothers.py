@@ -1,8 +1,8 @@
-"""Error of y, y', y'' by SMNNSmoother and by three others, as one table.
+"""Error of y, y', y'' by SMNNSmoother and by three others, and how much its bands cover.
 
 Not a benchmark of asv. Run it by hand from the root of the repository::
 
-    python asv_bench/smoothers.py [--rst FILE]
+    python asv_bench/smoothers.py [--rst FOLDER]
 
 The rivals are given what no user has: the Savitzky-Golay filter its best window, the Kalman
 smoother its best process noise, for each derivative of each draw, picked with the truth in hand,
@@ -20,7 +20,7 @@ from scipy.signal import savgol_filter
 
 from smnn_np import SMNNSmoother
 
-N_SAMPLES, SPAN, N_SEEDS = 400, 10.0, 10
+N_SAMPLES, SPAN, N_SEEDS = 400, 10.0, 5
 NOISES = (0.01, 0.1, 0.3)  # relative to the spread of the series
 WINDOWS = np.unique(np.geomspace(7, 251, 24).astype(int) // 2 * 2 + 1)
 DRIVES = np.geomspace(1e-2, 1e4, 25)  # of the constant-acceleration model, relative to the spread
@@ -79,25 +79,30 @@ SIGNALS = (
     Signal("bump on a slope", 3, bump),
     Signal("rounded steps", 3, square_wave),
 )
-Estimates = list[np.ndarray]  # of y, y', y''
+# Of y, y', y''; a smoother with bands returns their standard deviations too.
+Estimates = list[np.ndarray]
 
 
-def default(t, y, truth, noise, order) -> Estimates:
+def default(t, y, truth, noise, order) -> tuple[Estimates, Estimates]:
     """SMNNSmoother() as it comes."""
-    model = SMNNSmoother().fit(t, y)
-    return [model.predict(t, derivative=r) for r in range(3)]
+    return with_bands(SMNNSmoother(), t, y)
 
 
-def learned(t, y, truth, noise, order) -> Estimates:
+def learned(t, y, truth, noise, order) -> tuple[Estimates, Estimates]:
     """Learned constants."""
-    model = SMNNSmoother(order=order, coefficients="constant").fit(t, y)
-    return [model.predict(t, derivative=r) for r in range(3)]
+    return with_bands(SMNNSmoother(order=order, coefficients="constant"), t, y)
 
 
-def varying(t, y, truth, noise, order) -> Estimates:
+def varying(t, y, truth, noise, order) -> tuple[Estimates, Estimates]:
     """Learned coefficients, varying in time."""
-    model = SMNNSmoother(order=3, coefficients="varying", n_knots=4).fit(t, y)
-    return [model.predict(t, derivative=r) for r in range(3)]
+    return with_bands(SMNNSmoother(order=3, coefficients="varying", n_knots=4), t, y)
+
+
+def with_bands(model, t, y) -> tuple[Estimates, Estimates]:
+    """Fit; return three derivatives and their standard deviations."""
+    model.fit(t, y)
+    pairs = [model.predict(t, derivative=r, return_std=True) for r in range(3)]
+    return [mean for mean, _ in pairs], [std for _, std in pairs]
 
 
 def spline(t, y, truth, noise, order) -> Estimates:
@@ -147,53 +152,89 @@ def error(estimate: np.ndarray, truth: np.ndarray) -> float:
     return float(np.sqrt(np.mean((estimate - truth) ** 2)) / np.std(truth))
 
 
-def errors() -> Iterator[tuple[str, float, dict[str, np.ndarray]]]:
-    """Yield, for each signal and noise, every method's median errors in % (3,)."""
+def coverage(estimate: np.ndarray, std: np.ndarray, truth: np.ndarray) -> float:
+    """Share of the truth inside 95 % bands."""
+    return float(np.mean(np.abs(estimate - truth) < 1.96 * std))
+
+
+Row = tuple[str, float, dict[str, np.ndarray], dict[str, np.ndarray]]
+
+
+def rows() -> Iterator[Row]:
+    """Yield, for each signal and noise, median errors in % and mean coverage in %, (3,) each."""
     t = np.linspace(0, SPAN, N_SAMPLES)
     for signal in SIGNALS:
         truth = list(signal.values(t))
         for relative in NOISES:
             noise = relative * float(np.std(truth[0]))
             found: dict[str, list[list[float]]] = {name: [] for name in METHODS}
+            covered: dict[str, list[list[float]]] = {name: [] for name in METHODS}
             for seed in range(N_SEEDS):
                 y = truth[0] + noise * np.random.default_rng(seed).standard_normal(N_SAMPLES)
                 for name, method in METHODS.items():
                     estimates = method(t, y, truth, noise, signal.order)
+                    if isinstance(estimates, tuple):
+                        triples = list(zip(*estimates, truth, strict=True))
+                        covered[name].append([coverage(*each) for each in triples])
+                        estimates = estimates[0]
                     pairs = zip(estimates, truth, strict=True)
                     found[name].append([error(*pair) for pair in pairs])
-            yield signal.name, relative, {k: 100 * np.median(v, axis=0) for k, v in found.items()}
+            yield (
+                signal.name,
+                relative,
+                {name: 100 * np.median(each, axis=0) for name, each in found.items()},
+                {name: 100 * np.mean(each, axis=0) for name, each in covered.items() if each},
+            )
 
 
-def to_rst(rows: list[tuple[str, float, dict[str, np.ndarray]]]) -> str:
-    """Write the table, the least error of each row and derivative in bold."""
-    lines = [".. list-table::", "   :header-rows: 1", "   :class: smoother-table", ""]
-    head = ["Signal", "Noise", *METHODS]
-    lines += [f"   {'* -' if i == 0 else '  -'} {each}" for i, each in enumerate(head)]
-    for name, relative, row in rows:
+def to_rst(lines: list[list[str]]) -> str:
+    """Write a table, the first line its head."""
+    out = [".. list-table::", "   :header-rows: 1", ""]
+    for line in lines:
+        out += [f"   {'* -' if i == 0 else '  -'} {each}" for i, each in enumerate(line)]
+    return "\n".join(out) + "\n"
+
+
+def error_lines(found: list[Row]) -> list[list[str]]:
+    """Errors, the least of each row and derivative in bold."""
+    lines = [["Signal", "Noise", *METHODS]]
+    for name, relative, row, _ in found:
         least = np.min([*row.values()], axis=0)
-        cells = [name, f"{100 * relative:.0f} %"]
+        line = [name, f"{100 * relative:.0f} %"]
         for values in row.values():
             marked = [
                 f"**{v:.2g}**" if v <= 1.005 * best else f"{v:.2g}"
                 for v, best in zip(values, least, strict=True)
             ]
-            cells.append(", ".join(marked))
-        lines += [f"   {'* -' if i == 0 else '  -'} {each}" for i, each in enumerate(cells)]
-    return "\n".join(lines) + "\n"
+            line.append(", ".join(marked))
+        lines.append(line)
+    return lines
+
+
+def coverage_lines(found: list[Row]) -> list[list[str]]:
+    """Coverage of the methods that have bands."""
+    lines = [["Signal", "Noise", *found[0][3]]]
+    for name, relative, _, row in found:
+        cells = [", ".join(f"{v:.0f}" for v in values) for values in row.values()]
+        lines.append([name, f"{100 * relative:.0f} %", *cells])
+    return lines
 
 
 def main() -> None:
     """Print the table, and write it if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rst", type=Path, help="write the table here")
+    parser.add_argument("--rst", type=Path, help="write the tables into this folder")
     arguments = parser.parse_args()
-    rows = []
-    for name, relative, row in errors():
-        rows.append((name, relative, row))
-        shown = "; ".join(f"{k} {' '.join(f'{v:.2f}' for v in each)}" for k, each in row.items())
-        print(f"{name}, {100 * relative:.0f} %: {shown}", flush=True)  # noqa: T201
-    if arguments.rst:
-        arguments.rst.write_text(to_rst(rows))
+    found = []
+    for row in rows():
+        found.append(row)
+        shown = "; ".join(f"{k} {' '.join(f'{v:.2f}' for v in each)}" for k, each in row[2].items())
+        inside = "; ".join(" ".join(f"{v:.0f}" for v in each) for each in row[3].values())
+        print(f"{row[0]}, {100 * row[1]:.0f} %: {shown} | covered {inside}", flush=True)  # noqa: T201
+        if arguments.rst:
+            arguments.rst.mkdir(exist_ok=True)
+            (arguments.rst / "smoother_errors.txt").write_text(to_rst(error_lines(found)))
+            (arguments.rst / "smoother_coverage.txt").write_text(to_rst(coverage_lines(found)))
 
 
 if __name__ == "__main__":

@@ -113,9 +113,9 @@ class Model:
         return replace(self, drive=drive)
 
 
-def _rule(order: int, coefs: np.ndarray) -> np.ndarray:
-    """Gauss-Legendre points and shares on (0, 1) (2, G)."""
-    n_points = order + (_EXTRA_POINTS if coefs.any() else 0)
+def _rule(order: int, plain: bool) -> np.ndarray:
+    """Gauss-Legendre points and shares on (0, 1) (2, G); as few as suffice for no coefficients."""
+    n_points = order + (0 if plain else _EXTRA_POINTS)
     points, shares = np.polynomial.legendre.leggauss(n_points)
     return np.stack([(points + 1) / 2, shares / 2])
 
@@ -141,7 +141,7 @@ def _forward(
     run: Run, model: Model, coefs: np.ndarray, slot: np.ndarray, kept: np.ndarray
 ) -> tuple[float, float]:
     """Filter one run; write what its nodes with a slot know into kept."""
-    rule = _rule(model.order, coefs)
+    rule = _rule(model.order, not coefs.any())
     data = (run.design, run.value, run.weight)
     return forward(run.steps(), coefs, model.drive, *data, _prior(run), rule, slot, kept)
 
@@ -157,7 +157,7 @@ def smooth_run(run: Run, model: Model, slot: np.ndarray) -> tuple[np.ndarray, np
     _forward(run, model, coefs, slot, kept)
     mean, std = np.empty((2, n_asked, model.order))
     data = (run.steps(), coefs, model.drive, run.design, run.value, run.weight)
-    status = backward(*data, _rule(model.order, coefs), slot, kept, mean, std)
+    status = backward(*data, _rule(model.order, not coefs.any()), slot, kept, mean, std)
     if status >= 0 or not np.isfinite(std).all():
         raise UndeterminedError("the samples of a run do not determine its state.")
     return mean, std
@@ -199,5 +199,5 @@ def score_run(run: Run, model: Model) -> Score:
     totals = _forward(run, model, coefs, np.arange(n), kept)
     gradients = np.empty((2, n, model.order + 1))
     data = (run.steps(), coefs, model.drive, run.design, run.value, run.weight)
-    score(*data, _rule(model.order, coefs), kept, *gradients)
+    score(*data, _rule(model.order, False), kept, *gradients)
     return Score(*totals, *gradients)

@@ -22,7 +22,7 @@ _ROUNDED_SHARE = 1e-7  # what a sample leaves to the others, below which it is m
 _DECADES_A_CELL = 0.35
 _HIGHEST, _LARGEST_DRIVE = 2.0, 9.0  # decades: of the cut-off, of the drive
 _PRECISION = 0.02  # decades of the cut-off
-_MANY = 40_000  # samples beyond which the coarse search looks at stretches
+MANY = 20_000  # samples beyond which the coarse search looks at stretches
 _N_STRETCHES = 8
 
 
@@ -127,7 +127,7 @@ def choose_strength(
         except UndeterminedError:
             return np.inf
 
-    few = stretches(runs, _MANY)
+    few = stretches(runs, MANY)
     grid = _cutoffs(runs, order)
     heights = np.array([height(each, few) for each in grid])
     best = float(grid[int(np.argmin(heights))])

@@ -9,7 +9,7 @@ import numpy as np
 
 from ._driven import Law, Model, Run, effects, filter_runs, smooth_run
 from ._learn import SHIFT, Knots, Learned, learn
-from ._marginal import CRITERIA, Given, Strength, choose_strength
+from ._marginal import CRITERIA, MANY, Given, Strength, choose_strength, stretches
 
 ORDERS = (3, 4, 5)  # candidates of order="auto"
 _LONGEST = 20.0  # steps times rate, beyond which nodes are inserted for given coefficients
@@ -176,14 +176,23 @@ def _fit_spline(runs: Sequence[Run], wish: Wish, units: Units) -> Strength:
     criterion = CRITERIA[wish.criterion]
     most = _most(runs)
     orders = [wish.order] if wish.order else [each for each in ORDERS if each <= most] or [most]
+    if len(orders) > 1:
+        orders = [_best_order(stretches(runs, MANY), wish, units, orders)]
+    model = Model(orders[0])
+    return choose_strength(runs, model, _given(wish, units, model.order), criterion)
+
+
+def _best_order(runs: Sequence[Run], wish: Wish, units: Units, orders: Sequence[int]) -> int:
+    """Choose one of several orders."""
+    criterion = CRITERIA[wish.criterion]
     found = [
         choose_strength(runs, Model(each), _given(wish, units, each), criterion) for each in orders
     ]
-    if len(found) == 1:
-        return found[0]
     if wish.criterion == "cross_validation":
-        return min(found, key=lambda each: each.height)
-    return min(found, key=lambda each: _comparable(runs, each, max(orders)))
+        heights = [each.height for each in found]
+    else:
+        heights = [_comparable(runs, each, max(orders)) for each in found]
+    return orders[int(np.argmin(heights))]
 
 
 def _comparable(runs: Sequence[Run], strength: Strength, top: int) -> float:

@@ -34,7 +34,8 @@ def test_gradient_of_what_learning_minimizes(rng, order, n_knots):
     assert_close(problem(point)[1], wanted, scale=100)
 
 
-def test_gradient_with_covariates_and_long_steps(rng):
+@pytest.mark.parametrize("coefs", [(9.0, 2.0), (0.0, 0.0)])
+def test_gradient_with_covariates_and_long_steps(rng, coefs):
     run, knots = make_run(rng, n_covariates=2), np.array([5.0])
 
     def height(point):
@@ -42,7 +43,7 @@ def test_gradient_with_covariates_and_long_steps(rng):
         total, log_determinant = filter_runs([run], model)
         return -0.5 * (total / 0.7 + log_determinant)
 
-    point = np.array([9.0, 2.0, 0.5])  # steps of up to 18 radians: doubled five times
+    point = np.array([*coefs, 0.5])  # steps of up to 18 radians: doubled five times
     one = score_run(run, Model(2, Knots(knots, point[None, :2]), float(np.exp(point[2] / 2))))
     gradient = (one.of_total / 0.7 + one.of_log_determinant).sum(axis=0)
     assert_close(gradient, five_point_gradient(height, point), scale=100)  # as above

@@ -32,14 +32,17 @@ def _reduced_step(coef, step):  # pragma: no cover
 def transition(coef, step, points, shares, ahead, back, root):  # pragma: no cover
     """Fill ahead = exp(F step), back = exp(-F step) and root with root root^T = covariance.
 
-    points, shares (G,): Gauss-Legendre rule on (0, 1), exact with G = R where coef is 0. All
-    outputs (R, R). In z_r = step^r x_r the companion matrix has entries of one size.
+    points, shares (G,): Gauss-Legendre rule on (0, 1); G = R says that coef is 0. All outputs
+    (R, R). In z_r = step^r x_r the companion matrix has entries of one size.
     """
     order, n_points = coef.shape[0], points.shape[0]
     ahead[:] = np.eye(order)
     back[:] = np.eye(order)
     root[:] = 0.0
     if step == 0.0:
+        return
+    if n_points == order:
+        _integrate(step, points, shares, ahead, back, root)
         return
     step, n_doublings = _reduced_step(coef, step)
     last = np.empty(order)
@@ -71,6 +74,23 @@ def transition(coef, step, points, shares, ahead, back, root):  # pragma: no cov
             root[r, c] = impulse[c, r] * step ** (order - 0.5 - r)
     for _ in range(n_doublings):
         _double(ahead, back, root, scratch)
+
+
+@njit(cache=True, nogil=True)
+def _integrate(step, points, shares, ahead, back, root):  # pragma: no cover
+    """Fill the transition of x^(R) = white noise, whose impulse response is a power of time."""
+    order = points.shape[0]
+    for r in range(order):
+        term = 1.0
+        for c in range(r + 1, order):
+            term *= step / (c - r)
+            ahead[r, c] = term
+            back[r, c] = term if (c - r) % 2 == 0 else -term
+    for g in range(order):
+        term = np.sqrt(shares[g] * step)
+        for r in range(order - 1, -1, -1):
+            root[r, g] = term
+            term *= step * points[g] / (order - r)
 
 
 @njit(cache=True, nogil=True)
