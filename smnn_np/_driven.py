@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ._kernels.backward import backward
 from ._kernels.score import score
-from ._kernels.smooth import backward, forward
+from ._kernels.smooth import forward
 
 _EXTRA_POINTS = 7  # beyond the Gauss points that integrate polynomials exactly
 _SAME_STEP = 1e-9

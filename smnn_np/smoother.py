@@ -8,9 +8,10 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._asked import cut_runs, read_coefficients, read_stds
 from ._data import as_columns, mean_r2, read_groups, read_states
 from ._marginal import CRITERIA
-from ._smoothing import Wish, cut_runs, fit_series, read_coefficients, read_stds
+from ._smoothing import Wish, fit_series
 
 _MAX_ORDER = 8
 

@@ -38,6 +38,7 @@ ROWS = (
     ("selection",),
     ("simulate",),
     ("_driven",),
+    ("_asked",),
     ("_marginal",),
     ("_learn",),
     ("_smoothing",),

@@ -11,7 +11,7 @@ Shapes and arguments are those of ``smooth.py``.
 import numpy as np
 from numba import njit
 
-from .smooth import _combine, _push, _retreat
+from .backward import combine, push, retreat
 from .transition import transition, transition_tangents
 
 
@@ -44,11 +44,11 @@ def score(
             transition(coef, steps[k], rule[0], rule[1], ahead, back, root)
             transition_tangents(coef, steps[k], rule[0], rule[1], d_ahead, d_noise)
             noise[:] = root @ root.T
-        _retreat(rows, rhs, root, drive, design[k], weight[k], value[k], block, keys, scratch)
+        retreat(rows, rhs, root, drive, design[k], weight[k], value[k], block, keys, scratch)
         predicted[:] = rows
         target[:] = rhs
-        _push(rows, ahead, scratch)
-        if not _combine(kept[k - 1], rows, rhs, both, keys, scratch, state, inverse):
+        push(rows, ahead, scratch)
+        if not combine(kept[k - 1], rows, rhs, both, keys, scratch, state, inverse):
             of_determinant[:] = np.nan
             return
         _sensitivities(predicted, target, rows, state, inverse, pull, cross, information)

@@ -1,9 +1,10 @@
-"""Smoothing of one series by a linear ODE driven by white noise: two passes over its nodes.
+"""Smoothing of one series by a linear ODE driven by white noise: the pass from the left.
 
 State of a node: (x, x', ..., x^(R-1)), then p constants (effects of covariates). Both passes carry
 rows ``triangle @ state = rhs`` of unit variance, what the samples so far say (square-root
 information form): no rows at all is exact ignorance, and a step of length zero, a missing sample or
-a noise-free one are no special cases. A node's smoothed state combines what comes from both sides.
+a noise-free one are no special cases. The pass from the right is in ``backward.py``; a node's
+smoothed state combines what comes from both sides.
 
 Shapes: R orders, p covariates, S = R + p; n nodes, `steps` (n,) into each node (the first is not
 used); coefs (1 | n, R): c in x^(R) + c[R-1] x^(R-1) + ... + c[0] x = drive * white noise, constant
@@ -20,7 +21,7 @@ _FROZEN = 1e-13  # relative change of a triangle below which it counts as steady
 
 
 @njit(cache=True, nogil=True)
-def _load_noise(block, order):  # pragma: no cover
+def load_noise(block, order):  # pragma: no cover
     """Write the rows of the driving noise on top: unit weight, value zero."""
     block[:order] = 0.0
     for i in range(order):
@@ -28,7 +29,7 @@ def _load_noise(block, order):  # pragma: no cover
 
 
 @njit(cache=True, nogil=True)
-def _load_sample(block, row, order, design, weight, value):  # pragma: no cover
+def load_sample(block, row, order, design, weight, value):  # pragma: no cover
     """Write the row of a sample of x + design . effects."""
     width = block.shape[1]
     for c in range(width):
@@ -49,7 +50,7 @@ def _advance(
     """
     order, n_states = back.shape[0], triangle.shape[0]
     n_rows = order + n_states + 1
-    _load_noise(block, order)
+    load_noise(block, order)
     for i in range(n_states):
         row = order + i
         for c in range(order):
@@ -65,7 +66,7 @@ def _advance(
                 total += block[row, order + k] * root[k, c]
             block[row, c] = -drive * total
         block[row, order + n_states] = rhs[i]
-    _load_sample(block, n_rows - 1, order, design, weight, value)
+    load_sample(block, n_rows - 1, order, design, weight, value)
     _sort_rows(block, n_rows, order + n_states, keys, scratch)
     _reflect(block, 0, n_rows, 0, order + n_states, scratch)
     log_determinant = 0.0
@@ -98,7 +99,7 @@ def _steady_gain(
 
 
 @njit(cache=True, nogil=True)
-def _coast(rhs, gain, value, scratch):  # pragma: no cover
+def coast(rhs, gain, value, scratch):  # pragma: no cover
     """Step with a known gain: the triangle stays as it is."""
     n_states = rhs.shape[0]
     for i in range(n_states + 1):
@@ -111,7 +112,7 @@ def _coast(rhs, gain, value, scratch):  # pragma: no cover
 
 
 @njit(cache=True, nogil=True)
-def _unchanged(triangle, before):  # pragma: no cover
+def unchanged(triangle, before):  # pragma: no cover
     """Whether two triangles agree, column by column, up to the signs of their rows."""
     for c in range(triangle.shape[0]):
         size, gap = 0.0, 0.0
@@ -166,13 +167,13 @@ def forward(
                 keys,
                 scratch,
             )
-            if prior.shape[0] == 0 and not fresh and _unchanged(triangle, before):
+            if prior.shape[0] == 0 and not fresh and unchanged(triangle, before):
                 steady = True
                 _steady_gain(
                     triangle, back, root, drive, design[k], weight[k], block, keys, scratch, gain
                 )
         else:
-            left = _coast(rhs, gain, value[k], scratch)
+            left = coast(rhs, gain, value[k], scratch)
         total += left * left
         log_determinant += gained
         if slot[k] >= 0:
@@ -184,112 +185,3 @@ def forward(
     for i in range(n_states):
         log_determinant += 2.0 * np.log(abs(triangle[i, i]))
     return total, log_determinant
-
-
-@njit(cache=True, nogil=True)
-def _retreat(
-    rows, rhs, root, drive, design, weight, value, block, keys, scratch
-):  # pragma: no cover
-    """Take in a node's sample and its step's noise: rows on the state that the step predicted.
-
-    Columns of the block: noise (R), predicted state (S), right-hand side.
-    """
-    order, n_states = root.shape[0], rows.shape[0]
-    n_rows = order + n_states + 1
-    _load_noise(block, order)
-    for i in range(n_states):
-        block[order + i, order : order + n_states] = rows[i]
-        block[order + i, order + n_states] = rhs[i]
-    _load_sample(block, n_rows - 1, order, design, weight, value)
-    for row in range(order, n_rows):
-        for c in range(order):
-            total = 0.0
-            for k in range(order):
-                total += block[row, order + k] * root[k, c]
-            block[row, c] = drive * total
-    _sort_rows(block, n_rows, order + n_states, keys, scratch)
-    _reflect(block, 0, n_rows, 0, order + n_states, scratch)
-    for i in range(n_states):
-        rows[i] = block[order + i, order : order + n_states]
-        rhs[i] = block[order + i, order + n_states]
-
-
-@njit(cache=True, nogil=True)
-def _push(rows, ahead, scratch):  # pragma: no cover
-    """Turn rows on the predicted state into rows on the state before the step, in place."""
-    order = ahead.shape[0]
-    for i in range(rows.shape[0]):
-        for c in range(order):
-            total = 0.0
-            for k in range(order):
-                total += rows[i, k] * ahead[k, c]
-            scratch[c] = total
-        for c in range(order):
-            rows[i, c] = scratch[c]
-
-
-@njit(cache=True, nogil=True)
-def _combine(kept, rows, rhs, both, keys, scratch, state, inverse):  # pragma: no cover
-    """Solve for a state from the rows of both sides; inverse inverse^T is its covariance."""
-    n = rows.shape[0]
-    both[:n] = kept
-    both[n:, :n] = rows
-    both[n:, n] = rhs
-    _sort_rows(both, 2 * n, n, keys, scratch)
-    _reflect(both, 0, 2 * n, 0, n, scratch)
-    inverse[:] = 0.0
-    for i in range(n - 1, -1, -1):
-        if not abs(both[i, i]) > 0.0:
-            return False
-        total = both[i, n]
-        for c in range(i + 1, n):
-            total -= both[i, c] * state[c]
-        state[i] = total / both[i, i]
-        inverse[i, i] = 1.0 / both[i, i]
-        for j in range(i + 1, n):
-            total = 0.0
-            for c in range(i + 1, j + 1):
-                total -= both[i, c] * inverse[c, j]
-            inverse[i, j] = total / both[i, i]
-    return True
-
-
-@njit(cache=True, nogil=True)
-def backward(
-    steps, coefs, drive, design, value, weight, rule, slot, kept, mean, std
-):  # pragma: no cover
-    """Run back through the nodes; fill mean, std (m, R) where slot[k] >= 0. Return a status.
-
-    Entry 0 is x + design . effects, entry r > 0 the derivative x^(r). `kept` is what `forward`
-    wrote. The status is -1 for success, else a node whose state the samples leave undetermined.
-    """
-    n, order, n_states = steps.shape[0], coefs.shape[1], kept.shape[1]
-    rows, rhs = np.zeros((n_states, n_states)), np.zeros(n_states)
-    ahead, back, root = np.empty((order, order)), np.empty((order, order)), np.empty((order, order))
-    block = np.empty((order + n_states + 1, order + n_states + 1))
-    both = np.empty((2 * n_states, n_states + 1))
-    keys, scratch = np.empty(2 * n_states + 1), np.empty(block.shape[1])
-    state, inverse = np.empty(n_states), np.empty((n_states, n_states))
-    for k in range(n - 1, -1, -1):
-        if slot[k] >= 0:
-            if not _combine(kept[slot[k]], rows, rhs, both, keys, scratch, state, inverse):
-                return k
-            for r in range(order):
-                mean[slot[k], r] = state[r]
-                variance = 0.0
-                for c in range(n_states):
-                    entry = inverse[r, c]
-                    if r == 0:
-                        for j in range(n_states - order):
-                            entry += design[k, j] * inverse[order + j, c]
-                    variance += entry * entry
-                std[slot[k], r] = np.sqrt(variance)
-            for j in range(n_states - order):
-                mean[slot[k], 0] += design[k, j] * state[order + j]
-        if k > 0:
-            if k == n - 1 or coefs.shape[0] > 1 or steps[k] != steps[k + 1]:
-                coef = coefs[min(k, coefs.shape[0] - 1)]
-                transition(coef, steps[k], rule[0], rule[1], ahead, back, root)
-            _retreat(rows, rhs, root, drive, design[k], weight[k], value[k], block, keys, scratch)
-            _push(rows, ahead, scratch)
-    return -1
