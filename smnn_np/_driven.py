@@ -74,6 +74,24 @@ class Run:
         )
         return run, origin
 
+    def ask(self, times: np.ndarray, design: np.ndarray) -> tuple["Run", np.ndarray, np.ndarray]:
+        """Add the nodes that questions need; return the run, slots of nodes, slots of questions.
+
+        A question at the time of a sample needs none, unless it has covariates of its own: an even
+        grid stays even.
+        """
+        n = len(self.times)
+        if design.shape[1]:
+            run, origin = self.merge(times, design)
+            return run, np.where(origin >= n, origin - n, -1), np.arange(len(times))
+        distinct, question = np.unique(times, return_inverse=True)
+        place = np.minimum(np.searchsorted(self.times, distinct), n - 1)
+        known = self.times[place] == distinct
+        run, origin = self.merge(distinct[~known], np.zeros((np.count_nonzero(~known), 0)))
+        slot = np.full(n, -1)
+        slot[place[known]] = np.flatnonzero(known)
+        return run, np.concatenate([slot, np.flatnonzero(~known)])[origin], question
+
     def refine(self, longest: float) -> tuple["Run", np.ndarray]:
         """Cut steps longer than that into equal ones; return where each node was, as `merge`."""
         steps = np.diff(self.times)

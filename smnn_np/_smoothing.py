@@ -110,17 +110,17 @@ class SeriesFit:
         self, run: int, t: np.ndarray, covariates: np.ndarray, derivative: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of a derivative at times (n,)."""
-        model, units, n = self.strength.model, self.units, len(self.runs[run].times)
-        merged, origin = self.runs[run].merge(units.times(t), units.design(covariates))
-        slot = np.where(origin >= n, origin - n, -1)
-        refined, slot = _refine(merged, slot, model)
+        model, units = self.strength.model, self.units
+        asked, slot, question = self.runs[run].ask(units.times(t), units.design(covariates))
+        refined, slot = _refine(asked, slot, model)
         mean, std = smooth_run(refined, model, slot)
         variance = (std[:, derivative] * self.strength.noise) ** 2
         if self.learned is not None:
             variance += self._learning_variance(refined, slot)[:, derivative]
         scale = units.spread / units.time**derivative
         level = units.level if derivative == 0 else 0.0
-        return mean[:, derivative] * scale + level, np.sqrt(variance) * scale
+        mean = mean[question, derivative] * scale + level
+        return mean, np.sqrt(variance[question]) * scale
 
     def _learning_variance(self, run: Run, slot: np.ndarray) -> np.ndarray:
         """Variance of states that uncertain coefficients add, to first order (m, R)."""

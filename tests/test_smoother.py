@@ -167,6 +167,18 @@ def test_the_order_of_samples_and_of_questions_makes_no_difference(rng):
     np.testing.assert_allclose(other.predict(t[order]), model.predict(t)[order], rtol=1e-4)
 
 
+def test_a_question_at_a_sample_is_answered_as_one_beside_it(rng):
+    t, y = draw(rng)
+    model = SMNNSmoother(order=3).fit(t, y)
+    asked = np.concatenate([t[10:5:-1], t[8:12], [3.3]])
+    for one, two in zip(
+        model.predict(asked, return_std=True),
+        model.predict(asked + 1e-9, return_std=True),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, two, atol=1e-7)
+
+
 def test_columns_are_series_of_their_own_and_runs_share_the_strength(rng):
     t, y = draw(rng)
     z = np.column_stack([y, 100 * np.cos(t) + rng.standard_normal(len(t))])
