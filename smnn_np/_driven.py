@@ -74,6 +74,19 @@ class Run:
         )
         return run, origin
 
+    def average(self, width: float, usual: float) -> "Run":
+        """Replace the samples in each stretch of time of that width by their mean.
+
+        The weight of a mean is relative to one of a `usual` number of samples.
+        """
+        cell = np.floor((self.times - self.times[0]) / width)
+        first = np.flatnonzero(np.diff(cell, prepend=-1.0))
+        count = np.diff(np.append(first, len(cell))).astype(float)
+        columns = np.column_stack([self.times, self.value, self.design])
+        means = np.add.reduceat(columns, first, axis=0) / count[:, None]
+        design = np.ascontiguousarray(means[:, 2:])
+        return Run(means[:, 0].copy(), means[:, 1].copy(), np.sqrt(count / usual), design)
+
     def ask(self, times: np.ndarray, design: np.ndarray) -> tuple["Run", np.ndarray, np.ndarray]:
         """Add the nodes that questions need; return the run, slots of nodes, slots of questions.
 

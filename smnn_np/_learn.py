@@ -23,7 +23,8 @@ from scipy.signal import lombscargle
 from ._driven import Model, Run, UndeterminedError, score_run, smooth_run
 from ._marginal import Given, Strength, choose_strength, deviance, profile, stretches
 
-_MANY = 20_000  # nodes that coefficients are learned from; more add time, and little else
+_MANY = 5_000  # nodes that coefficients are learned from; more add time, and little else
+_FLAT = 0.1  # radians at the cut-off over which a series is as good as straight
 _LONGEST_STEP = 8.0  # in typical steps: nodes are inserted in longer gaps
 _WORTHLESS = 1e10
 _FASTEST = 30.0  # radians a step: faster modes cannot be seen in samples
@@ -170,8 +171,9 @@ class Problem:
 
 def learn(runs: Sequence[Run], order: int, knots: np.ndarray, given: Given) -> Learned:
     """Learn coefficients: the constant ones first, from three starts, then those at the knots."""
-    runs = [run.refine(_LONGEST_STEP)[0] for run in stretches(runs, _MANY)]
     plain = choose_strength(runs, Model(order), given, deviance).model.drive
+    runs, given, width = _condense(runs, given, plain ** (1 / order))
+    runs = [run.refine(_LONGEST_STEP * width)[0] for run in stretches(runs, _MANY)]
     peak = _spectral_peak(runs)
     rate = float(np.clip(max(plain ** (1 / order), peak), 1e-6, np.pi))
     middle = knots.mean(keepdims=True)
@@ -189,6 +191,21 @@ def learn(runs: Sequence[Run], order: int, knots: np.ndarray, given: Given) -> L
         best = _minimize(problem, np.append(values, best[-1]))[0]
     model = problem.model(best)
     return Learned(model.law, _root(problem, best))  # type: ignore[arg-type]
+
+
+def _condense(runs: Sequence[Run], given: Given, cutoff: float) -> tuple[list[Run], Given, float]:
+    """Average samples that are much denser than the series moves, if there are very many.
+
+    Returns the runs, the noise as it is then, and the typical step.
+    """
+    n_nodes = sum(len(run.times) for run in runs)
+    span = sum(float(np.ptp(run.times)) for run in runs)
+    width = min(_FLAT / cutoff, span / _MANY)
+    usual = n_nodes * width / span
+    if usual < 2.0:
+        return list(runs), given, 1.0
+    noise = None if given.noise is None else given.noise / np.sqrt(usual)
+    return [run.average(width, usual) for run in runs], Given(noise, given.drive), width
 
 
 def _oscillator(order: int, rate: float) -> np.ndarray:

@@ -79,6 +79,14 @@ def test_bands_know_that_coefficients_are_learned():
     assert 0.8 < np.mean(inside) <= 1.0
 
 
+def test_coefficients_of_a_dense_record_are_learned_from_means():
+    t = np.sort(np.random.default_rng(0).uniform(0, 60, 20_000))
+    y = np.exp(-0.02 * t) * np.cos(t) + 0.3 * np.random.default_rng(1).standard_normal(t.size)
+    model = SMNNSmoother(order=2, coefficients="constant", noise_std=0.3).fit(t, y)
+    np.testing.assert_allclose(model.coef_[0], [1.0004, 0.04], atol=0.004)
+    assert np.all(np.abs(model.coef_[0] - [1.0004, 0.04]) < 4 * model.coef_std_[0])
+
+
 def test_a_changing_frequency_is_followed():
     t = np.linspace(0, 20, 250)
     y = np.sin(t + 0.05 * t**2) + 0.1 * np.random.default_rng(1).standard_normal(t.size)
