@@ -6,6 +6,8 @@ from scipy.linalg import expm
 
 import smnn_np as smnn
 from smnn_np import SMNNSmoother
+from smnn_np._driven import Model, Run
+from smnn_np._marginal import Given, left_out
 from smnn_np.testing import assert_close
 
 ORDERS = 1, 2, 3, 4
@@ -247,3 +249,16 @@ def test_derivative_differentiates_columns(rng):
     np.testing.assert_allclose(slope, np.column_stack([np.cos(t), -np.sin(t)]), atol=0.05)
     assert std.shape == (200, 2)
     np.testing.assert_allclose(smnn.derivative(y, t[1]), slope, rtol=1e-4, atol=1e-6)
+
+
+def test_cross_validation_leaves_out_one_by_one(rng):
+    t, y = draw(rng, n=15)
+    given = {"order": 2, "noise_std": 0.2, "drive_std": 0.7}
+    rests = [
+        y[k] - SMNNSmoother(**given).fit(np.delete(t, k), np.delete(y, k)).predict(t[[k]])[0]
+        for k in range(15)
+    ]
+    run = Run(t, y, np.ones(15), np.empty((15, 0)))
+    height, level = left_out([run], Model(2, drive=0.7 / 0.2), Given(noise=0.2))
+    assert_close(height, np.mean(np.square(rests)))
+    assert level == pytest.approx(0.04)
