@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .ode import ode_factorize, ode_solve
     from .prior import taylor_logdet
     from .regressor import SMNNRegressor
+    from .smoother import SMNNSmoother, derivative
 
 __version__ = "0.1.0"
 
@@ -27,6 +28,8 @@ _HOME = {
     "OdeGradients": "adjoint",
     "SMNNDiscoverer": "discoverer",
     "SMNNRegressor": "regressor",
+    "SMNNSmoother": "smoother",
+    "derivative": "smoother",
     "ode_factorize": "ode",
     "ode_solve": "ode",
     "ode_solve_vjp": "adjoint",
@@ -39,7 +42,9 @@ __all__ = [
     "OdeGradients",
     "SMNNDiscoverer",
     "SMNNRegressor",
+    "SMNNSmoother",
     "__version__",
+    "derivative",
     "ode_factorize",
     "ode_solve",
     "ode_solve_vjp",

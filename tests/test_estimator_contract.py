@@ -3,7 +3,7 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from smnn_np import SMNNDiscoverer, SMNNRegressor
+from smnn_np import SMNNDiscoverer, SMNNRegressor, SMNNSmoother
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -13,7 +13,9 @@ def expected_failures(estimator):
     return {"check_fit1d": "a 1-D X is promoted to a column of times"}
 
 
-@parametrize_with_checks([SMNNDiscoverer()], expected_failed_checks=expected_failures)
+@parametrize_with_checks(
+    [SMNNDiscoverer(), SMNNSmoother()], expected_failed_checks=expected_failures
+)
 def test_scikit_learn_check(estimator, check):
     check(estimator)
 

@@ -18,6 +18,7 @@ LARGEST = {
     "plot_factorizations": 1e-6,
     "plot_linear_ode": 1e-3,
     "plot_regressor": 0.15,
+    "plot_smoother": 0.06,
 }
 
 

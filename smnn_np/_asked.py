@@ -1,0 +1,85 @@
+"""What a user hands to the smoother, checked: series cut into runs, coefficients, deviations."""
+
+from typing import Any
+
+import numpy as np
+
+from ._driven import Run
+
+
+def cut_runs(
+    inputs: np.ndarray,
+    series: np.ndarray,
+    column: int,
+    run: np.ndarray,
+    labels: np.ndarray,
+    order: int | None,
+) -> list[Run]:
+    """Sort one series into runs; refuse those that leave a state undetermined.
+
+    Parameters
+    ----------
+    inputs : ndarray of shape (n, 1 + p)
+        Times, then covariates.
+    series : ndarray of shape (n, S)
+        Measurements, NaN where there is none.
+    column : int
+        Which series.
+    run : ndarray of shape (n,)
+        Index into labels.
+    labels : ndarray
+        Names of the runs.
+    order : int or None
+        Order of the ODE; None to choose.
+    """
+    runs = []
+    for r, label in enumerate(labels):
+        rows = np.flatnonzero(run == r)
+        rows = rows[~np.isnan(series[rows, column])]
+        rows = rows[np.argsort(inputs[rows, 0], kind="stable")]
+        n_distinct = len(np.unique(inputs[rows, 0]))
+        if n_distinct < (order or 2):
+            where = f" of run {str(label)!r}" if len(labels) > 1 else ""
+            raise ValueError(
+                f"column {column} of y{where} has samples at {n_distinct} distinct times "
+                f"(n_samples = {len(rows)}): at least {order or 2} are wanted for an ODE of "
+                f"order {order or 1}; leave the run out or lower the order."
+            )
+        design = np.ascontiguousarray(inputs[rows, 1:])
+        runs.append(Run(inputs[rows, 0], series[rows, column], np.ones(len(rows)), design))
+    n_samples = sum(one.n_seen for one in runs)
+    if order is not None and n_samples <= order * len(runs):
+        raise ValueError(
+            f"column {column} of y has {n_samples} samples, all of which an ODE of order {order} "
+            "follows exactly: give more of them, or lower the order."
+        )
+    return runs
+
+
+def read_coefficients(values: Any, order: int | None) -> np.ndarray:
+    """Check what a function of time returned, or numbers; return (..., R)."""
+    array = np.asarray(values, dtype=np.float64)
+    wrong = array.ndim not in (1, 2) or array.shape[-1] == 0
+    if wrong or (order is not None and array.shape[-1] != order) or not np.isfinite(array).all():
+        wanted = "R" if order is None else f"R = {order}"
+        raise ValueError(
+            f"coefficients must be {wanted} finite numbers c[0], ..., c[R-1], those of "
+            f"x^(R) + c[R-1] x^(R-1) + ... + c[0] x, not of shape {array.shape}: {array!r}."
+        )
+    return array
+
+
+def read_stds(name: str, value: Any, n_series: int) -> list[float | None]:
+    """Check a standard deviation, one for all series or one for each."""
+    if value is None:
+        return [None] * n_series
+    try:
+        array = np.broadcast_to(np.asarray(value, dtype=np.float64), (n_series,))
+    except (TypeError, ValueError):
+        array = np.zeros(1)
+    if not (np.isfinite(array).all() and (array > 0).all()):
+        raise ValueError(
+            f"{name} = {value!r}: a positive number, or one for each of the {n_series} series, "
+            "is wanted; None finds it."
+        )
+    return [float(each) for each in array]

@@ -1,0 +1,273 @@
+"""Coefficients of a series' linear ODE, constant or varying in time, by maximum likelihood.
+
+Coefficients are values at knots, linear in between; one knot is a constant. What is maximized is
+the marginal likelihood, noise level profiled out, times a wide normal density around zero, which
+settles what the data cannot (a mode that they do not show). The *diffuse* likelihood of
+``_marginal.py`` will not do here: it rewards coefficients whose solutions die fast, because their
+first states matter less. The marginal one divides by the volume of the first states' effects,
+|X^T X|^(1/2). All gradients are exact (``_kernels/score.py``).
+
+References
+----------
+Francke, Koopman, de Vos (2010), Likelihood functions for state space models with diffuse initial
+conditions. Journal of Time Series Analysis 31, 407-414.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.signal import lombscargle
+
+from ._driven import Model, Run, UndeterminedError, score_run, smooth_run
+from ._marginal import Given, Strength, choose_strength, deviance, profile, stretches
+
+_MANY = 5_000  # nodes that coefficients are learned from; more add time, and little else
+_FLAT = 0.1  # radians at the cut-off over which a series is as good as straight
+_LONGEST_STEP = 8.0  # in typical steps: nodes are inserted in longer gaps
+_WORTHLESS = 1e10
+_FASTEST = 30.0  # radians a step: faster modes cannot be seen in samples
+_WIDTH = 3.0  # standard deviation of scaled coefficients before data
+_CHANGE = 1.0  # standard deviation of their change from knot to knot
+_STILL = 1e-3  # drive over a whole record that is as good as none
+_STOP = {"gtol": 1e-2, "maxiter": 100}
+SHIFT = 0.05  # standard errors: how far coefficients are moved to see what depends on them
+_N_SPECTRUM = 1500  # samples that a spectrum is taken of
+
+
+@dataclass(frozen=True)
+class Knots:
+    """Coefficients that are linear between knots: a law.
+
+    Attributes
+    ----------
+    times : ndarray of shape (K,)
+        Increasing.
+    values : ndarray of shape (K, R)
+        Coefficients there.
+    """
+
+    times: np.ndarray
+    values: np.ndarray
+
+    def __call__(self, times: np.ndarray) -> np.ndarray:
+        """Coefficients at instants (n, R), or (1, R) of a constant."""
+        return self.values if len(self.times) == 1 else hats(times, self.times) @ self.values
+
+
+def hats(times: np.ndarray, knots: np.ndarray) -> np.ndarray:
+    """Share of each knot at instants (n, K), linear between knots and constant beyond them."""
+    return np.stack([np.interp(times, knots, row) for row in np.eye(len(knots))], axis=1)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Learned coefficients.
+
+    Attributes
+    ----------
+    law : Knots
+        Normalized coefficients.
+    root : ndarray of shape (K R, m)
+        Root of their covariance: root root^T, from the curvature of the likelihood.
+    """
+
+    law: Knots
+    root: np.ndarray
+
+    @property
+    def std(self) -> np.ndarray:
+        """Standard errors (K, R)."""
+        return np.sqrt((self.root**2).sum(axis=1)).reshape(self.law.values.shape)
+
+    def shifted(self) -> Iterator[tuple[Knots, Knots]]:
+        """Laws a little, and as much, to either side of this one along each column of the root."""
+        for column in SHIFT * self.root.T.reshape(-1, *self.law.values.shape):
+            values = self.law.values
+            yield Knots(self.law.times, values + column), Knots(self.law.times, values - column)
+
+
+class Problem:
+    """The deviance and its gradient as a function of scaled coefficients and log drive.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    order : int
+    knots : ndarray of shape (K,)
+    given : Given
+    rate : float
+        Angular frequency that makes coefficients comparable: c[r] / rate^(R - r).
+    """
+
+    def __init__(
+        self, runs: Sequence[Run], order: int, knots: np.ndarray, given: Given, rate: float
+    ) -> None:
+        self.runs, self.order, self.knots, self.given = runs, order, knots, given
+        self.scale = rate ** (order - np.arange(order, dtype=float))
+        self.longest = max(float(run.steps().max()) for run in runs)
+        differences = np.diff(np.eye(len(knots)), axis=0)
+        one = np.eye(len(knots)) / _WIDTH**2 + differences.T @ differences / _CHANGE**2
+        self.precision = np.kron(one, np.eye(order))
+        span = max(float(np.ptp(run.times)) for run in runs)
+        self.still = _STILL * span ** (0.5 - order)
+        self.silent = [replace(run, value=np.zeros_like(run.value)) for run in runs]
+
+    def model(self, parameters: np.ndarray) -> Model:
+        """Model of a point (K R + 1,)."""
+        values = parameters[:-1].reshape(len(self.knots), self.order) * self.scale
+        return Model(self.order, Knots(self.knots, values), float(np.exp(parameters[-1] / 2)))
+
+    def point(self, values: np.ndarray, drive: float) -> np.ndarray:
+        """Point of coefficients (K, R) and a drive."""
+        return np.append((values / self.scale).ravel(), 2 * np.log(drive))
+
+    def __call__(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        """Deviance and gradient."""
+        nothing = np.zeros_like(parameters)
+        if not np.abs(parameters[-1]) < 80 or self._too_fast(parameters):
+            return _WORTHLESS, nothing
+        model = self.model(parameters)
+        prior = np.append(self.precision @ parameters[:-1], 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            total, log_determinant, in_total, in_log_determinant = self._sum(self.runs, model)
+            _, volume, _, in_volume = self._sum(self.silent, model.at(self.still))
+            height, level = profile(self.runs, model, self.given, total, log_determinant)
+            height += float(prior @ parameters) - volume
+            in_volume[-1] = 0.0
+            gradient = in_total / level + in_log_determinant - in_volume + 2 * prior
+        good = np.isfinite(height) and np.isfinite(gradient).all()
+        return (height, gradient) if good else (_WORTHLESS, nothing)
+
+    def _too_fast(self, parameters: np.ndarray) -> bool:
+        """Whether some mode changes so much in a step that exp(F step) is out of range."""
+        values = np.abs(parameters[:-1].reshape(-1, self.order) * self.scale)
+        rates = values ** (1.0 / (self.order - np.arange(self.order)))
+        return not bool((rates * self.longest < _FASTEST).all())
+
+    def _sum(
+        self, runs: Sequence[Run], model: Model
+    ) -> tuple[float, float, np.ndarray, np.ndarray]:
+        """Sum of squares, log-determinant and their gradients, over runs."""
+        totals, gradients = np.zeros(2), np.zeros((2, len(self.knots), self.order))
+        in_drive = np.zeros(2)
+        for run in runs:
+            one = score_run(run, model)
+            totals += one.total, one.log_determinant
+            hats = self.hats(run)
+            for i, each in enumerate((one.of_total, one.of_log_determinant)):
+                gradients[i] += hats.T @ each[:, :-1]
+                in_drive[i] += each[:, -1].sum()
+        flat = [
+            -2.0 * np.append((gradients[i] * self.scale).ravel(), in_drive[i]) for i in range(2)
+        ]
+        return float(totals[0]), float(totals[1]), flat[0], flat[1]
+
+    def hats(self, run: Run) -> np.ndarray:
+        """Share of each knot in each step of a run (n, K)."""
+        return hats(run.middles(), self.knots)
+
+
+def learn(runs: Sequence[Run], order: int, knots: np.ndarray, given: Given) -> Learned:
+    """Learn coefficients: the constant ones first, from three starts, then those at the knots."""
+    plain = choose_strength(runs, Model(order), given, deviance).model.drive
+    runs, given, width = _condense(runs, given, plain ** (1 / order))
+    runs = [run.refine(_LONGEST_STEP * width)[0] for run in stretches(runs, _MANY)]
+    peak = _spectral_peak(runs)
+    rate = float(np.clip(max(plain ** (1 / order), peak), 1e-6, np.pi))
+    middle = knots.mean(keepdims=True)
+    problem = Problem(runs, order, middle, given, rate)
+    starts = [np.zeros(order), _oscillator(order, peak), *_regress(runs, order, given)]
+    found = []
+    for values in starts:
+        model = Model(order, Knots(middle, values[None]))
+        drive = choose_strength(runs, model, given, deviance).model.drive
+        found.append(_minimize(problem, problem.point(values[None], drive)))
+    best = min(found, key=lambda each: each[1])[0]
+    if len(knots) > 1:
+        values = np.repeat(best[:-1][None], len(knots), axis=0).ravel()
+        problem = Problem(runs, order, knots, given, rate)
+        best = _minimize(problem, np.append(values, best[-1]))[0]
+    model = problem.model(best)
+    return Learned(model.law, _root(problem, best))  # type: ignore[arg-type]
+
+
+def _condense(runs: Sequence[Run], given: Given, cutoff: float) -> tuple[list[Run], Given, float]:
+    """Average samples that are much denser than the series moves, if there are very many.
+
+    Returns the runs, the noise as it is then, and the typical step.
+    """
+    n_nodes = sum(len(run.times) for run in runs)
+    span = sum(float(np.ptp(run.times)) for run in runs)
+    width = min(_FLAT / cutoff, span / _MANY)
+    usual = n_nodes * width / span
+    if usual < 2.0:
+        return list(runs), given, 1.0
+    noise = None if given.noise is None else given.noise / np.sqrt(usual)
+    return [run.average(width, usual) for run in runs], Given(noise, given.drive), width
+
+
+def _oscillator(order: int, rate: float) -> np.ndarray:
+    """Coefficients of an undamped oscillation on top of a polynomial (R,)."""
+    values = np.zeros(order)
+    values[max(order - 2, 0)] = rate**2 if order > 1 else 0.0
+    return values
+
+
+def _spectral_peak(runs: Sequence[Run]) -> float:
+    """Angular frequency where the longest run's spectrum, trend removed, is highest."""
+    run = max(runs, key=lambda each: each.n_seen)
+    seen = np.flatnonzero(run.weight)[:_N_SPECTRUM]
+    times, value = run.times[seen], run.value[seen]
+    span = float(np.ptp(times))
+    if len(seen) < 8 or not span > 0:
+        return 0.0
+    place = 2 * (times - times[0]) / span - 1
+    trend = np.polynomial.Polynomial.fit(place, value, 1, domain=[-1, 1])
+    rates = np.arange(2, max(len(seen), 3)) * np.pi / span
+    power = lombscargle(times, value - trend(place), rates)
+    return float(rates[int(np.argmax(power))])
+
+
+def _minimize(problem: Problem, start: np.ndarray) -> tuple[np.ndarray, float]:
+    """Descend from a start; return the point and its deviance."""
+    if not problem(start)[0] < _WORTHLESS:
+        return start, np.inf
+    found = minimize(problem, start, jac=True, method="BFGS", options=_STOP)
+    return found.x, float(found.fun)
+
+
+def _regress(runs: Sequence[Run], order: int, given: Given) -> list[np.ndarray]:
+    """Regress x^(R) on the lower derivatives of a smoother two orders up; nothing if too few."""
+    higher = Model(order + 2)
+    try:
+        strength: Strength = choose_strength(runs, higher, given, deviance)
+        rows, targets = [], []
+        for run in runs:
+            mean, std = smooth_run(run, strength.model, np.arange(len(run.times)))
+            trust = 1.0 / std[:, order]
+            rows.append(mean[:, :order] * trust[:, None])
+            targets.append(-mean[:, order] * trust)
+    except UndeterminedError:
+        return []
+    a, b = np.concatenate(rows), np.concatenate(targets)
+    size = np.maximum(np.linalg.norm(a, axis=0), 1e-300)
+    return [np.linalg.lstsq(a / size, b, rcond=1e-8)[0] / size]
+
+
+def _root(problem: Problem, best: np.ndarray) -> np.ndarray:
+    """Root of the coefficients' covariance (K R, K R + 1), from differences of the gradient.
+
+    What a prior alone knows bounds the curvature from below, whatever rounding says.
+    """
+    n, step = len(best), 1e-4
+    curvature = np.empty((n, n))
+    for i in range(n):
+        shift = np.zeros(n)
+        shift[i] = step
+        curvature[i] = (problem(best + shift)[1] - problem(best - shift)[1]) / (2 * step)
+    curvature = (curvature + curvature.T) / 4  # of the log-likelihood: half the deviance's
+    values, vectors = np.linalg.eigh(curvature)
+    root = vectors[:-1] / np.sqrt(np.maximum(values, 1.0 / _WIDTH**2))
+    return root * np.tile(problem.scale, len(problem.knots))[:, None]

@@ -1,0 +1,190 @@
+"""How strongly to smooth: by the restricted (marginal) likelihood or by leaving one sample out.
+
+One number decides, the drive, written as a cut-off: the angular frequency, in radians a step, above
+which a series counts as noise. Noise and drive follow from it, unless one of them is given.
+
+References
+----------
+Wahba (1978), Improper priors, spline smoothing and the problem of guarding against model errors in
+regression. J. R. Stat. Soc. B 40, 364-372.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from ._driven import Model, Run, UndeterminedError, filter_runs, smooth_run
+
+_LEVEL_FLOOR = 1e-24  # variance of noise, in squared spreads of a series, that is rounding
+_ROUNDED_SHARE = 1e-7  # what a sample leaves to the others, below which it is mostly rounding
+_DECADES_A_CELL = 0.35
+_HIGHEST, _LARGEST_DRIVE = 2.0, 9.0  # decades: of the cut-off, of the drive
+_PRECISION = 0.02  # decades of the cut-off
+MANY = 20_000  # samples beyond which the coarse search looks at stretches
+_N_STRETCHES = 8
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the user fixes, in normalized units; None where it is to be found.
+
+    Attributes
+    ----------
+    noise, drive : float or None
+        Standard deviation of the noise, density of the driving noise.
+    """
+
+    noise: float | None = None
+    drive: float | None = None
+
+    def level(self, ratio: float, free: float) -> float:
+        """Noise variance: as given, as the given drive has it at this ratio, or else `free`."""
+        if self.noise is not None:
+            return self.noise**2
+        if self.drive is not None:
+            return (self.drive / ratio) ** 2
+        return max(free, _LEVEL_FLOOR)
+
+
+@dataclass(frozen=True)
+class Strength:
+    """A chosen strength.
+
+    Attributes
+    ----------
+    model : Model
+        With its drive relative to the noise.
+    noise : float
+        Standard deviation of the noise.
+    height : float
+        What was minimized: the deviance, or the mean square of left-out residuals.
+    """
+
+    model: Model
+    noise: float
+    height: float
+
+
+Criterion = Callable[[Sequence[Run], Model, Given], tuple[float, float]]
+
+
+def n_free(runs: Sequence[Run], order: int) -> int:
+    """Samples beyond those that fix the first states."""
+    return sum(run.n_seen for run in runs) - order * len(runs)
+
+
+def deviance(runs: Sequence[Run], model: Model, given: Given) -> tuple[float, float]:
+    """Minus twice the log restricted likelihood, and the noise variance it is taken at."""
+    return profile(runs, model, given, *filter_runs(runs, model))
+
+
+def profile(
+    runs: Sequence[Run], model: Model, given: Given, total: float, log_determinant: float
+) -> tuple[float, float]:
+    """Deviance and noise variance from what the filter summed up."""
+    free = n_free(runs, model.order)
+    level = given.level(model.drive, total / max(free, 1))
+    height = free * np.log(2 * np.pi * level) + log_determinant + total / level
+    return (float(height) if np.isfinite(height) else np.inf), level
+
+
+def left_out(runs: Sequence[Run], model: Model, given: Given) -> tuple[float, float]:
+    """Mean square of the residuals of samples left out one by one, and the noise variance."""
+    squares = residual = freedom = 0.0
+    for run in runs:
+        seen = run.weight > 0
+        mean, std = smooth_run(run, model, np.where(seen, np.cumsum(seen) - 1, -1))
+        rest = run.value[seen] - mean[:, 0]
+        share = np.maximum(1.0 - std[:, 0] ** 2, 1e-12)
+        if np.median(share) < _ROUNDED_SHARE:
+            return np.inf, given.level(model.drive, 0.0)
+        squares += float(((rest / share) ** 2).sum())
+        residual, freedom = residual + float((rest**2).sum()), freedom + float(share.sum())
+    level = given.level(model.drive, residual / max(freedom, 1e-9))
+    return squares / sum(run.n_seen for run in runs), level
+
+
+CRITERIA: dict[str, Criterion] = {"marginal_likelihood": deviance, "cross_validation": left_out}
+
+
+def choose_strength(
+    runs: Sequence[Run], model: Model, given: Given, criterion: Criterion
+) -> Strength:
+    """Find the drive that a criterion likes best.
+
+    The criterion may have several valleys: a grid over all cut-offs that make a difference finds
+    the lowest. Of a long record the grid sees stretches only; the last steps see all of it.
+    """
+    order = model.order
+    if given.noise is not None and given.drive is not None:
+        return _strength(runs, model.at(given.drive / given.noise), given, criterion)
+
+    def height(cutoff: float, some: Sequence[Run]) -> float:
+        try:
+            return criterion(some, model.at(10.0 ** (order * cutoff)), given)[0]
+        except UndeterminedError:
+            return np.inf
+
+    few = stretches(runs, MANY)
+    grid = _cutoffs(runs, order)
+    heights = np.array([height(each, few) for each in grid])
+    best = float(grid[int(np.argmin(heights))])
+    if few is runs:
+        bounds = (best - _DECADES_A_CELL, best + _DECADES_A_CELL)
+        options = {"xatol": _PRECISION}
+        found = minimize_scalar(
+            height, args=(runs,), bounds=bounds, method="bounded", options=options
+        )
+        best = float(found.x) if found.fun <= heights.min() else best
+    else:
+        best = _descend(lambda each: height(each, runs), best)
+    return _strength(runs, model.at(10.0 ** (order * best)), given, criterion)
+
+
+def _strength(runs: Sequence[Run], model: Model, given: Given, criterion: Criterion) -> Strength:
+    """Evaluate a criterion where it was found to be best."""
+    height, level = criterion(runs, model, given)
+    return Strength(model, float(np.sqrt(level)), height)
+
+
+def _cutoffs(runs: Sequence[Run], order: int) -> np.ndarray:
+    """Grid of log10 of cut-offs, from a polynomial over the whole span to interpolation."""
+    span = max(float(np.ptp(run.times)) for run in runs)
+    top = min(_HIGHEST, _LARGEST_DRIVE / order)
+    bottom = min(-0.5 - np.log10(max(span, 1.0)), top - 1.0)
+    return np.arange(bottom, top + _DECADES_A_CELL, _DECADES_A_CELL)
+
+
+def _descend(height: Callable[[float], float], best: float) -> float:
+    """Walk downhill on an even grid, then to the vertex of the parabola through three points."""
+    cell = _DECADES_A_CELL / 2
+    left, middle, right = (height(best + cell * side) for side in (-1, 0, 1))
+    for _ in range(40):
+        if middle <= min(left, right):
+            break
+        side = -1 if left < right else 1
+        best += side * cell
+        ahead = height(best + side * cell)
+        left, middle, right = (ahead, left, middle) if side < 0 else (middle, right, ahead)
+    bend = left + right - 2 * middle
+    return best + 0.5 * cell * (left - right) / bend if np.isfinite(bend) and bend > 0 else best
+
+
+def stretches(runs: Sequence[Run], most: int) -> Sequence[Run]:
+    """Return the runs, or evenly spread stretches of them with `most` nodes or so in all."""
+    n_nodes = sum(len(run.times) for run in runs)
+    if n_nodes <= most:
+        return runs
+    pieces = []
+    for run in runs:
+        n = len(run.times)
+        share = most * n // (n_nodes * _N_STRETCHES)
+        if share < 50:
+            pieces.append(run)
+            continue
+        for start in np.linspace(0, n - share, _N_STRETCHES).astype(int):
+            part = slice(start, start + share)
+            pieces.append(Run(run.times[part], run.value[part], run.weight[part], run.design[part]))
+    return pieces

@@ -1,0 +1,290 @@
+"""From a user's series to normalized runs, and from a fitted model back to the user's units."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ._asked import read_coefficients
+from ._driven import Law, Model, Run, effects, filter_runs, smooth_run
+from ._learn import SHIFT, Knots, Learned, learn
+from ._marginal import CRITERIA, MANY, Given, Strength, choose_strength, stretches
+
+ORDERS = (3, 4, 5)  # candidates of order="auto"
+_LONGEST = 20.0  # steps times rate, beyond which nodes are inserted for given coefficients
+
+
+@dataclass(frozen=True)
+class Units:
+    """Scales between a user's numbers and normalized ones.
+
+    Attributes
+    ----------
+    origin, time : float
+        Zero of time, and a typical step.
+    level, spread : float
+        Zero and scale of the series.
+    effect_level, effect_spread : ndarray of shape (p,)
+        Zero and scale of the covariates.
+    """
+
+    origin: float
+    time: float
+    level: float
+    spread: float
+    effect_level: np.ndarray
+    effect_spread: np.ndarray
+
+    def times(self, t: np.ndarray) -> np.ndarray:
+        """Normalize times."""
+        return (t - self.origin) / self.time
+
+    def design(self, covariates: np.ndarray) -> np.ndarray:
+        """Normalize covariates."""
+        return np.ascontiguousarray((covariates - self.effect_level) / self.effect_spread)
+
+    def powers(self, order: int) -> np.ndarray:
+        """Factors from normalized coefficients c[r] to the user's (R,)."""
+        return self.time ** (np.arange(order, dtype=float) - order)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of the fit of a series, in the user's units.
+
+    Attributes
+    ----------
+    order : int or None
+        None to choose.
+    coefficients : None, "constant", "varying", ndarray or callable
+        None for x^(R) = white noise.
+    n_knots : int
+    criterion : str
+    noise, drive : float or None
+    """
+
+    order: int | None
+    coefficients: Any
+    n_knots: int
+    criterion: str
+    noise: float | None
+    drive: float | None
+
+
+@dataclass(frozen=True)
+class SeriesFit:
+    """A fitted series.
+
+    Attributes
+    ----------
+    runs : list of Run
+    units : Units
+    strength : Strength
+    learned : Learned or None
+        Coefficients, if they were learned.
+    """
+
+    runs: Sequence[Run]
+    units: Units
+    strength: Strength
+    learned: Learned | None = None
+
+    @property
+    def order(self) -> int:
+        """Order of the ODE."""
+        return self.strength.model.order
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the noise."""
+        return self.strength.noise * self.units.spread
+
+    @property
+    def drive(self) -> float:
+        """Density of the driving white noise."""
+        return self.strength.model.drive * self.noise * self.units.time ** (0.5 - self.order)
+
+    def predict(
+        self, run: int, t: np.ndarray, covariates: np.ndarray, derivative: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of a derivative at times (n,)."""
+        model, units = self.strength.model, self.units
+        asked, slot, question = self.runs[run].ask(units.times(t), units.design(covariates))
+        refined, slot = _refine(asked, slot, model)
+        mean, std = smooth_run(refined, model, slot)
+        variance = (std[:, derivative] * self.strength.noise) ** 2
+        if self.learned is not None:
+            variance += self._learning_variance(refined, slot)[:, derivative]
+        scale = units.spread / units.time**derivative
+        level = units.level if derivative == 0 else 0.0
+        mean = mean[question, derivative] * scale + level
+        return mean, np.sqrt(variance[question]) * scale
+
+    def _learning_variance(self, run: Run, slot: np.ndarray) -> np.ndarray:
+        """Variance of states that uncertain coefficients add, to first order (m, R)."""
+        total = 0.0
+        for pair in self.learned.shifted():  # type: ignore[union-attr]
+            one, two = (
+                smooth_run(run, replace(self.strength.model, law=law), slot)[0] for law in pair
+            )
+            total = total + ((one - two) / (2 * SHIFT)) ** 2
+        return np.asarray(total)
+
+    def coefficients(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Knots (K,), learned coefficients and standard errors (K, R), in the user's units."""
+        learned, powers = self.learned, self.units.powers(self.order)
+        assert learned is not None
+        knots = learned.law.times * self.units.time + self.units.origin
+        return knots, learned.law.values * powers, learned.std * powers
+
+    def effects(self) -> np.ndarray:
+        """Effects of the covariates in each run (n_runs, p)."""
+        found = np.stack([effects(run, self.strength.model) for run in self.runs])
+        return found * self.units.spread / self.units.effect_spread
+
+
+def fit_series(runs: Sequence[Run], wish: Wish) -> SeriesFit:
+    """Fit one series, given as runs of samples in the user's units."""
+    plain = wish.coefficients is None
+    units = _units(runs, plain)
+    runs = [_normalize(run, units) for run in runs]
+    if plain:
+        return SeriesFit(runs, units, _fit_spline(runs, wish, units))
+    if isinstance(wish.coefficients, str):
+        return _fit_learned(runs, wish, units)
+    order = _order(wish, runs)
+    model = Model(order, _given_law(wish.coefficients, units, order))
+    criterion = CRITERIA[wish.criterion]
+    refined = [_refine(run, np.full(len(run.times), -1), model)[0] for run in runs]
+    strength = choose_strength(refined, model, _given(wish, units, order), criterion)
+    return SeriesFit(runs, units, strength)
+
+
+def _order(wish: Wish, runs: Sequence[Run]) -> int:
+    """Return the order asked for, or the usual one if the runs allow it."""
+    return wish.order or min(ORDERS[0], _most(runs))
+
+
+def _most(runs: Sequence[Run]) -> int:
+    """Highest order that the runs determine, with a sample to spare."""
+    return max(min(len(np.unique(run.times)) for run in runs) - 1, 1)
+
+
+def _fit_spline(runs: Sequence[Run], wish: Wish, units: Units) -> Strength:
+    """Smooth by x^(R) = white noise; of several orders take the best."""
+    criterion = CRITERIA[wish.criterion]
+    most = _most(runs)
+    orders = [wish.order] if wish.order else [each for each in ORDERS if each <= most] or [most]
+    if len(orders) > 1:
+        orders = [_best_order(stretches(runs, MANY), wish, units, orders)]
+    model = Model(orders[0])
+    return choose_strength(runs, model, _given(wish, units, model.order), criterion)
+
+
+def _best_order(runs: Sequence[Run], wish: Wish, units: Units, orders: Sequence[int]) -> int:
+    """Choose one of several orders."""
+    criterion = CRITERIA[wish.criterion]
+    found = [
+        choose_strength(runs, Model(each), _given(wish, units, each), criterion) for each in orders
+    ]
+    if wish.criterion == "cross_validation":
+        heights = [each.height for each in found]
+    else:
+        heights = [_comparable(runs, each, max(orders)) for each in found]
+    return orders[int(np.argmin(heights))]
+
+
+def _comparable(runs: Sequence[Run], strength: Strength, top: int) -> float:
+    """Deviance of what no polynomial of degree below `top` touches, the same data for all orders.
+
+    Restricted likelihoods of different orders are densities of different contrasts of the
+    samples. With the missing powers of time as covariates of any size they are of the same ones.
+    """
+    model, level = strength.model, strength.noise**2
+    powers = range(model.order, top)
+    height = 0.0
+    augmented = []
+    for run in runs:
+        span = float(np.ptp(run.times)) or 1.0
+        place = (run.times - run.times[0]) / span
+        columns = [place**r / math.factorial(r) for r in powers]
+        augmented.append(replace(run, design=np.column_stack([run.design, *columns])))
+        height += sum(2 * r * np.log(span) for r in powers)
+    total, log_determinant = filter_runs(augmented, model)
+    n_contrasts = sum(run.n_seen for run in runs) - top * len(runs)
+    return height + total / level + log_determinant + n_contrasts * np.log(level)
+
+
+def _fit_learned(runs: Sequence[Run], wish: Wish, units: Units) -> SeriesFit:
+    """Learn the coefficients, then choose the strength on all samples."""
+    order = _order(wish, runs)
+    first = min(run.times[0] for run in runs)
+    last = max(run.times[-1] for run in runs)
+    n_knots = wish.n_knots if wish.coefficients == "varying" else 1
+    knots = np.linspace(first, last, n_knots) if n_knots > 1 else np.array([(first + last) / 2])
+    given = _given(wish, units, order)
+    learned = learn(runs, order, knots, given)
+    model = Model(order, learned.law)
+    refined = [_refine(run, np.full(len(run.times), -1), model)[0] for run in runs]
+    strength = choose_strength(refined, model, given, CRITERIA[wish.criterion])
+    return SeriesFit(runs, units, strength, learned)
+
+
+def _units(runs: Sequence[Run], plain: bool) -> Units:
+    """Choose units; zero stays zero where coefficients give it a meaning."""
+    steps = np.concatenate([np.diff(run.times) for run in runs])
+    steps = steps[steps > 0]
+    values = np.concatenate([run.value for run in runs])
+    covariates = np.concatenate([run.design for run in runs])
+    level = float(values.mean()) if plain else 0.0
+    spread = float(np.sqrt(np.mean((values - level) ** 2)))
+    effect_spread = covariates.std(axis=0)
+    return Units(
+        origin=float(min(run.times[0] for run in runs)),
+        time=float(np.median(steps)) if len(steps) else 1.0,
+        level=level,
+        spread=spread if spread > 0 else 1.0,
+        effect_level=covariates.mean(axis=0) if plain else np.zeros(covariates.shape[1]),
+        effect_spread=np.where(effect_spread > 0, effect_spread, 1.0),
+    )
+
+
+def _normalize(run: Run, units: Units) -> Run:
+    """Express a run in normalized units."""
+    value = (run.value - units.level) / units.spread
+    return Run(units.times(run.times), value, run.weight, units.design(run.design))
+
+
+def _given(wish: Wish, units: Units, order: int) -> Given:
+    """Normalize the noise and drive that the user fixes."""
+    noise = None if wish.noise is None else wish.noise / units.spread
+    drive = None if wish.drive is None else wish.drive / units.spread * units.time ** (order - 0.5)
+    return Given(noise, drive)
+
+
+def _given_law(coefficients: Any, units: Units, order: int) -> Law:
+    """Turn given coefficients, numbers (R,) or a function of time, into a normalized law."""
+    powers = units.powers(order)
+    if not callable(coefficients):
+        constant = np.asarray(coefficients, dtype=np.float64)[None] / powers
+        return Knots(np.zeros(1), constant)
+
+    def law(times: np.ndarray) -> np.ndarray:
+        values = read_coefficients(coefficients(times * units.time + units.origin), order)
+        return np.broadcast_to(values / powers, (len(times), order))
+
+    return law
+
+
+def _refine(run: Run, slot: np.ndarray, model: Model) -> tuple[Run, np.ndarray]:
+    """Cut steps that are long for the coefficients; slots move with their nodes."""
+    if model.law is None:
+        return run, slot
+    coefs = np.abs(model.coefs(run))
+    rate = (coefs ** (1.0 / (model.order - np.arange(model.order)))).max()
+    longest = _LONGEST / rate if rate > 0 else np.inf
+    refined, origin = run.refine(longest)
+    n = len(slot)
+    return refined, np.where(origin < n, slot[np.minimum(origin, n - 1)], -1)
