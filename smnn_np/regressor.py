@@ -95,7 +95,7 @@ class SMNNRegressor(FittingMixin, MultiOutputMixin, RegressorMixin, BaseEstimato
     n_iter_ : int
         Iterations of the last fit.
     loss_, best_loss_ : float
-        Last and best of `loss_curve_`; best_loss_ is None with early stopping.
+        Last and best of `loss_curve_`; the best is None with early stopping.
     loss_curve_ : list of float
         Loss of each iteration, in units of the targets' spread.
     validation_scores_ : list of float

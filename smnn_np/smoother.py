@@ -53,10 +53,10 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Learned coefficients and their standard errors; only if some were learned.
     knots_ : ndarray of shape (n_knots,)
         Times of the varying coefficients; only if there are any.
-    effects_ : ndarray of shape (n_series, n_runs, n_features_in_ - 1)
+    effects_ : ndarray of shape (n_series, n_runs, n_covariates)
         What a unit of each covariate adds to a series.
     n_features_in_ : int
-        One for time and one for each covariate.
+        Columns of t: one for time and one for each covariate.
 
     References
     ----------
