@@ -39,8 +39,10 @@ class Group:
         Which series, W to a block.
     factorization : {"auto", "cholesky", "qr"}
         Cholesky that must prove itself, Cholesky, or QR.
-    keep : bool
-        Whether the triangle is kept for later solves, or made anew for each.
+    keep : bool or None
+        Whether the triangle is kept for later solves, or made anew for each. None: it is where a
+        thread has one chunk, so that the memory is needed anyway. Else to factorize again is
+        faster than to write triangles to memory, fresh memory above all, and to read them back.
 
     Attributes
     ----------
@@ -51,24 +53,25 @@ class Group:
     """
 
     def __init__(
-        self, rows: TaylorRows, series: NDArray, factorization: str, keep: bool = True
+        self, rows: TaylorRows, series: NDArray, factorization: str, keep: bool | None = True
     ) -> None:
-        self.rows, self.series, self.factorization, self.keep = rows, series, factorization, keep
+        self.rows, self.series, self.factorization = rows, series, factorization
         self.valid = np.ones(len(series), dtype=bool)
         self.change = 0.0
         self._n_lanes = len(rows.lanes)
         self._parts = split(-(-len(series) // self._n_lanes))
+        self._chunk = max(1, CHUNK // rows.triangle_size // rows.n_nodes)  # blocks
+        self.keep = len(self._parts[-1]) <= self._chunk if keep is None else keep
         self._status = np.full(len(series), -1)
         self._factorized = False
-        self._triangle = self._allocate(self._parts[-1].stop if keep else 0)
+        self._triangle = self._allocate(self._parts[-1].stop if self.keep else 0)
 
     def solve(self, right_side: RightSide, use: Use) -> NDArray:
         """Solve for all series, hand over the solutions, return which were not proven (n,)."""
         verdict, left = np.full(len(self.series), cpu.FINE), np.zeros(len(self.series))
 
         def work(number: int) -> None:
-            part = self._parts[number]
-            chunk = max(1, CHUNK // self.rows.triangle_size // self.rows.n_nodes)
+            part, chunk = self._parts[number], self._chunk
             z = np.empty(min(chunk, len(part)) * self._stride)
             own = None if self.keep else self._allocate(min(chunk, len(part)))
             for first in range(part.start, part.stop, chunk):

@@ -152,7 +152,7 @@ def ode_solve_vjp(
         coefficients, rhs, initial, steps, weight_equation, weight_initial, weight_smooth,
     )  # fmt: skip
     shapes = [() if argument is None else np.shape(argument) for argument in arguments]
-    factor = Factor(inputs)
+    factor = Factor(inputs, keep=None)
     right_side = flatten_right_side(inputs)
     solution = factor.solve_rows(*right_side)
 

@@ -38,7 +38,7 @@ class Factor:
     enough for a series; its R is then replaced by that of QR. A factor may be shared by threads.
     """
 
-    def __init__(self, inputs: OdeInputs, keep: bool = True) -> None:
+    def __init__(self, inputs: OdeInputs, keep: bool | None = True) -> None:
         self._inputs = inputs
         self.rows = taylor_rows(inputs)
         self._judged = False

@@ -33,7 +33,8 @@ from ._validation import OdeInputs
 
 Array = NDArray[np.float64]
 
-LANES = 8  # series side by side: two AVX2 registers or one of AVX-512, measured best
+LANES = 4  # series side by side in unrolled kernels: one AVX2 register, measured best
+GENERAL_LANES = 8  # ... and in general ones, which then load a multiplier half as often
 WIDTH = 4  # columns at once for a single series of many unknowns
 UNROLLED_UNKNOWNS = 12  # nodes of so many unknowns get kernels with all sizes compiled in ...
 UNROLLED_NODES = 2_000  # ... for so many nodes that it pays; a scalar equation always
@@ -123,7 +124,8 @@ def taylor_rows(inputs: OdeInputs) -> TaylorRows:
     scalar = n_equations == n_dims == 1
     many = n_series * shape.n_steps >= UNROLLED_NODES
     unrolled = small and (scalar or many)
-    n_lanes = LANES if n_series >= LANES and (unrolled or many) else 1
+    abreast = LANES if unrolled else GENERAL_LANES
+    n_lanes = abreast if n_series >= abreast and (unrolled or many) else 1
     wide = not unrolled and n_lanes == 1
     return TaylorRows(
         flatten_batch(inputs.coefficients, shape.batch, 4),
