@@ -33,6 +33,7 @@ ROWS = (
     ("text",),
     ("_data",),
     ("network",),
+    ("subset",),
     ("optimize",),
     ("identify",),
     ("selection",),

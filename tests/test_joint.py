@@ -22,8 +22,7 @@ def random_bands(rng, n, v, p, link_scale=1.0):
 
 def solve(bands):
     elimination = eliminate_nodes(bands)
-    gram = elimination.border.T @ elimination.border
-    parameters, covariance = solve_border(gram, elimination.border.T @ elimination.border_rhs)
+    parameters, covariance = solve_border(elimination.border, elimination.border_rhs)
     return elimination.nodes(parameters), parameters, covariance
 
 

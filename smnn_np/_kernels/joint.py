@@ -79,11 +79,12 @@ def _reflect(block, first, n_rows, start, n_pivots, scratch):  # pragma: no cove
 def eliminate(
     node_weight, node_rhs, left, right, columns, link_rhs, kept, border
 ):  # pragma: no cover
-    """Eliminate all node unknowns; fill the kept triangles and the border's rows.
+    """Eliminate all node unknowns; fill the kept rows and the triangle of the border.
 
     node_weight, node_rhs (N, V); left, right (N-1, V, V); columns (N-1, V, p); link_rhs (N-1, V);
-    kept (N, V, 2 V + p + 1) receives [triangle, next node, parameters, right-hand side];
-    border (N, V, p + 1) receives the rows on the parameters alone. Returns a status.
+    kept (N, V, 2 V + p + 1) receives [triangle, next node, parameters, right-hand side], or is
+    (0, ...) where nobody asks for it; border (B, p + 1) with B > p + V receives in its first p + 1
+    rows the triangle of all rows on the parameters alone, right-hand side last. Returns a status.
     """
     n_nodes, v = node_weight.shape
     p = columns.shape[2]
@@ -91,6 +92,7 @@ def eliminate(
     block = np.zeros((3 * v, width))
     order = np.zeros(3 * v)
     scratch = np.zeros(width)
+    n_border = 0
     for t in range(n_nodes):
         # Rows 0 .. v-1 hold the carried triangle of this node.
         n_rows = 2 * v
@@ -114,8 +116,10 @@ def eliminate(
         for i in range(v):
             if not abs(block[i, i]) > 0.0:
                 return t
-            for c in range(width):
-                kept[t, i, c] = block[i, c]
+        if kept.shape[0]:
+            for i in range(v):
+                for c in range(width):
+                    kept[t, i, c] = block[i, c]
         # What is left is on the next node and the parameters: triangularize, carry, spill.
         for r in range(v, n_rows):
             for c in range(v):
@@ -128,9 +132,14 @@ def eliminate(
         n_carried = v if t < n_nodes - 1 else 0
         if n_carried:
             _reflect(block, 0, n_rows, 0, v, scratch)
+        if n_border + n_rows > border.shape[0]:
+            _reflect(border, 0, n_border, 0, p + 1, scratch)
+            n_border = p + 1
         for r in range(n_carried, n_rows):
             for c in range(p + 1):
-                border[t, r - n_carried, c] = block[r, 2 * v + c]
+                border[n_border, c] = block[r, 2 * v + c]
+            n_border += 1
+    _reflect(border, 0, n_border, 0, min(p + 1, n_border), scratch)
     return -1
 
 
