@@ -44,6 +44,7 @@ _LONG, _N_STRETCHES = 3000, 4  # samples above which structure is found on stret
 _MAX_ROUNDS = 6
 _LOOSER, _N_TIGHTENINGS = 1e4, 4
 _N_CANDIDATES = 8
+_EXPLAINED = 0.3  # of a state's spread: less noise means that the law explains the state
 _FOLLOWS = 3.0  # times the noise without a law: more is not the same signal
 _CLOSE = 10.0  # a change that the quadratic model likes less than this is tried
 _GAIN = 1e-3  # least improvement of the criterion
@@ -94,7 +95,10 @@ def discover(
         if found[-1][1].follows:
             break
     problem, path = min(found, key=lambda pair: pair[1].best.rank)
-    path.follows = any(other.follows for _, other in found)
+    # A smoother that interpolates has no noise to compare with: then the spread is the measure.
+    left = path.best.fit.noise[problem.data.n_seen > 0]
+    explained = path.exact and bool((left < _EXPLAINED).all())
+    path.follows = explained or any(other.follows for _, other in found)
     return problem, path
 
 
