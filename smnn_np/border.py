@@ -1,5 +1,6 @@
 """Solve a bordered banded least-squares problem: parameters first, then the nodes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,19 +48,36 @@ class Elimination:
         return self.kept[:, :, : self.kept.shape[1]]
 
 
-def eliminate_nodes(bands: BorderedBands, keep: bool = True) -> Elimination:
-    """Eliminate the nodes; raises LinAlgError naming a node that the rows leave undetermined.
+def eliminate_nodes(bands: BorderedBands) -> Elimination:
+    """Eliminate the nodes; raises LinAlgError naming a node that the rows leave undetermined."""
+    return eliminate_pieces([bands], len(bands.node_weight))
 
-    Without `keep` only the border is left, and memory does not grow with the nodes.
+
+def eliminate_pieces(
+    pieces: Iterable[BorderedBands], n_nodes: int, keep: bool = True
+) -> Elimination:
+    """Eliminate the nodes of pieces that follow each other.
+
+    A piece has as many links as nodes, the last of them to the next piece; the last piece has one
+    link less. Pieces are made when they are needed; without `keep` memory does not grow with them.
     """
-    n, v = bands.node_weight.shape
-    p = bands.columns.shape[2]
-    kept = np.zeros((n if keep else 0, v, 2 * v + p + 1))
-    border = np.zeros((max(_ROWS_AT_ONCE * (p + 1), p + 1 + 3 * v), p + 1))
-    rows = (bands.node_weight, bands.node_rhs, bands.left, bands.right, bands.columns)
-    status = eliminate(*rows, bands.link_rhs, kept, border)
-    if status >= 0:
-        raise np.linalg.LinAlgError(f"node {status} is not determined by its rows.")
+    kept = border = carry = None
+    n_border, first = 0, 0
+    for bands in pieces:
+        n, v = bands.node_weight.shape
+        p = bands.columns.shape[2]
+        if kept is None:
+            kept = np.zeros((n_nodes if keep else 0, v, 2 * v + p + 1))
+            border = np.zeros((max(_ROWS_AT_ONCE * (p + 1), p + 1 + 3 * v), p + 1))
+            carry = np.zeros((v, 2 * v + p + 1))
+        rows = (bands.node_weight, bands.node_rhs, bands.left, bands.right, bands.columns)
+        here = kept[first : first + n] if keep else kept
+        n_border = eliminate(*rows, bands.link_rhs, here, border, n_border, carry)
+        if n_border < 0:
+            raise np.linalg.LinAlgError(
+                f"node {first - 1 - n_border} is not determined by its rows."
+            )
+        first += n
     return Elimination(kept, border[:p, :p], border[:p, p], float(border[p, p] ** 2))
 
 

@@ -260,7 +260,7 @@ def _loosest(problem: Problem, values: np.ndarray, xi: np.ndarray) -> JointFit:
     """Start of a fit whose slack is what the smoothed states leave."""
     law = problem.law
     term, position = np.nonzero(xi[:, problem.targets])
-    residual = law.residual(values, law.ends(values, xi))
+    residual = law.residuals(values, xi)
     slack = float(np.sqrt(np.mean(residual**2 / law.step[:, None]))) if len(residual) else 1.0
     defect = np.zeros((len(law.step), values.shape[1]))
     active = (term, problem.targets[position])
@@ -305,4 +305,4 @@ def restrict(
 def with_defect(law: Law, fit: JointFit) -> JointFit:
     """Bring the discretization error up to date, to a thousandth of the noise."""
     tolerance = max(1e-3 * float(fit.noise.min()), 1e-13)
-    return replace(fit, defect=law.defect(fit.nodes, fit.xi, tolerance))
+    return replace(fit, defect=law.defects(fit.nodes, fit.xi, tolerance))

@@ -1,11 +1,12 @@
 """Gauss-Newton on states and coefficients together: every iteration is one banded elimination."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .banded import BorderedBands
-from .border import Elimination, eliminate_nodes, solve_border
+from .border import Elimination, eliminate_pieces, solve_border
 from .dynamics import Law
 from .subset import Quadratic, log_information
 
@@ -199,7 +200,7 @@ def _evaluate(
 ) -> JointFit:
     """Cost at given nodes and coefficients."""
     with np.errstate(over="ignore", invalid="ignore"):
-        residual = law.residual(nodes, law.ends(nodes, xi)) - fit.defect
+        residual = law.residuals(nodes, xi) - fit.defect
         weighted = link_weight(law, fit.slack)[:, None] * residual
         link_cost = float((weighted**2).sum())
         data_cost = float((data.squares(nodes) / fit.noise**2).sum())
@@ -229,16 +230,28 @@ def _eliminate(
     law: Law, data: Measurements, fit: JointFit, keep: bool = True
 ) -> Elimination | None:
     """Linearize at a fit and eliminate its nodes; None where the rows overflow."""
-    weight = link_weight(law, fit.slack)
-    node_weight = np.sqrt(data.count) / fit.noise
-    # A breath of damping determines what no measurement reaches (an unseen state, a lone node).
-    damped = np.sqrt(node_weight**2 + 1e-10)
     with np.errstate(over="ignore", invalid="ignore"):
-        ends = law.ends(fit.nodes, fit.xi, curved=True)
-        residual = law.residual(fit.nodes, ends) - fit.defect
-        link = (*law.link_rows(ends, weight, fit.term, fit.target), -weight[:, None] * residual)
-        node_rhs = node_weight**2 * (data.mean - fit.nodes) / damped
-    if not all(np.isfinite(rows).all() for rows in (*link, node_rhs)):
-        return None
-    elimination = eliminate_nodes(BorderedBands(damped, node_rhs, *link), keep)
+        try:
+            elimination = eliminate_pieces(_rows(law, data, fit), len(fit.nodes), keep)
+        except OverflowError:
+            return None
     return elimination if np.abs(elimination.border).max(initial=0.0) < 1e140 else None
+
+
+def _rows(law: Law, data: Measurements, fit: JointFit) -> Iterator[BorderedBands]:
+    """Linearize at a fit, piece by piece; OverflowError where a row is not finite."""
+    for first, stop in law.pieces():
+        part, y = law.part(first, stop), fit.nodes[first : stop + 1]
+        own = slice(first, stop if stop < len(law.step) else len(fit.nodes))
+        node_weight = np.sqrt(data.count[own]) / fit.noise
+        # A breath of damping determines what no measurement reaches (an unseen state, a lone node).
+        damped = np.sqrt(node_weight**2 + 1e-10)
+        node_rhs = node_weight**2 * (data.mean[own] - fit.nodes[own]) / damped
+        weight = link_weight(part, fit.slack)
+        ends = part.ends(y, fit.xi, curved=True)
+        residual = part.residual(y, ends) - fit.defect[first:stop]
+        rows = part.link_rows(ends, weight, fit.term, fit.target)
+        link = (*rows, -weight[:, None] * residual)
+        if not all(np.isfinite(each).all() for each in (*link, node_rhs)):
+            raise OverflowError
+        yield BorderedBands(damped, node_rhs, *link)

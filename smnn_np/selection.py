@@ -1,17 +1,15 @@
-"""Which terms: a stepwise search over joint fits, every model scored by one criterion.
+"""Which terms: a walk over joint fits, each the best by the quadratic model of the one before.
 
-The criterion is the extended Bayesian information criterion with the noise levels profiled out,
+Models are compared by minus twice the log of their evidence, with the noise levels profiled out,
 
-    sum_s n_s log(RSS_s / n_s + floor^2) + K log(n) n / (n - K - 2) + 2 log binomial(M, k),
+    sum_s n_s log(RSS_s / n_s + floor^2) + (price(xi, F) + K0 log(n)) n / (n - K - 2),
 
-k coefficients of M candidates, K those and the initial states, n measurements. The factor after
-log(n) is the small-sample correction of McQuarrie; the last term is the price of having looked at
-that many models of the same size. No threshold is left to choose.
+price as in ``subset.py``, F the information on the k coefficients, K0 initial states, K = K0 + k,
+n measurements. The last factor is the small-sample correction of McQuarrie. No threshold is left
+to choose.
 
 References
 ----------
-Chen and Chen (2008), Extended Bayesian information criteria for model selection with large model
-spaces. Biometrika 95, 759-771.
 McQuarrie (1999), A small-sample correction for the Schwarz SIC model selection criterion.
 Statistics & Probability Letters 44, 79-86.
 """
@@ -38,12 +36,13 @@ from .library import Library
 from .optimize import JointFit, gauss_newton, quadratic_model
 from .subset import Quadratic, price
 
-FLOOR = 1e-8  # of a state's spread: rounding, and what is left of the discretization error
+FLOOR = 1e-4  # of a state's spread: errors of a simulation or of 13 bits are worth no term
 _STEADY = 0.05  # relative change of the noise levels
 _LONG, _N_STRETCHES = 3000, 4  # samples above which structure is found on stretches
 _MAX_ROUNDS = 6
 _LOOSER, _N_TIGHTENINGS = 1e4, 4
 _N_CANDIDATES = 8
+ROUNDING = 1e-8  # of a state's spread: the least noise that a chosen law is fitted with
 _EXPLAINED = 0.3  # of a state's spread: less noise means that the law explains the state
 _FOLLOWS = 3.0  # times the noise without a law: more is not the same signal
 _CLOSE = 10.0  # a change that the quadratic model likes less than this is tried
@@ -99,7 +98,17 @@ def discover(
     left = path.best.fit.noise[problem.data.n_seen > 0]
     explained = path.exact and bool((left < _EXPLAINED).all())
     path.follows = explained or any(other.follows for _, other in found)
+    _polish(problem, path)
     return problem, path
+
+
+def _polish(problem: Problem, path: "Path") -> None:
+    """Refit the best model to the last digits, where its noise was kept at the floor."""
+    best = path.best
+    if best.exact and (best.fit.noise <= FLOOR).any():
+        fine = settle(problem, best.fit, floor=ROUNDING)
+        if fine.exact:
+            path.replace(replace(best, fit=fine.fit))
 
 
 def _attempt(
@@ -140,20 +149,22 @@ def criterion(problem: Problem, fit: JointFit) -> float:
     return misfit + fit.link_cost + fit.prior_cost + paid * n / max(n - n_fitted - 2, 1.0)
 
 
-def noise_levels(problem: Problem, fit: JointFit) -> np.ndarray:
+def noise_levels(problem: Problem, fit: JointFit, floor: float = FLOOR) -> np.ndarray:
     """Standard deviation of the noise of each state, corrected for what was fitted."""
     data = problem.data
     share = min((fit.n_terms + problem.n_initial) / data.n_seen.sum(), 0.9)
     level = np.sqrt(data.squares(fit.nodes) / np.maximum(data.n_seen, 1) / (1 - share))
-    return np.where(data.n_seen > 0, np.maximum(level, FLOOR), fit.noise)
+    return np.where(data.n_seen > 0, np.maximum(level, floor), fit.noise)
 
 
-def settle(problem: Problem, start: JointFit, limit: float = np.inf) -> Scored:
+def settle(
+    problem: Problem, start: JointFit, limit: float = np.inf, floor: float = FLOOR
+) -> Scored:
     """Fit to convergence; where stiff links stop a far start, loosen them and tighten again.
 
     A model whose criterion exceeds `limit` even before its dynamics are exact is given up.
     """
-    model, bound = _settle_once(problem, start, limit)
+    model, bound = _settle_once(problem, start, limit, floor)
     if np.isfinite(model.criterion) or bound > limit or start.loose:
         return model
     fit = replace(start, slack=start.slack * _LOOSER)
@@ -162,10 +173,12 @@ def settle(problem: Problem, start: JointFit, limit: float = np.inf) -> Scored:
         if not np.isfinite(fit.cost) or criterion(problem, fit) > limit:
             return model
         fit = replace(fit, slack=fit.slack / 10)
-    return _settle_once(problem, fit, limit)[0]
+    return _settle_once(problem, fit, limit, floor)[0]
 
 
-def _settle_once(problem: Problem, fit: JointFit, limit: float) -> tuple[Scored, float]:
+def _settle_once(
+    problem: Problem, fit: JointFit, limit: float, floor: float
+) -> tuple[Scored, float]:
     """Fit until the noise levels agree with what they leave; also the last (bound of the) score."""
     # A few iterations tell a lost case, at about one unit of chi-square a measurement.
     fit = gauss_newton(problem.law, problem.data, fit, max_iter=4, tolerance=0.05)
@@ -178,7 +191,7 @@ def _settle_once(problem: Problem, fit: JointFit, limit: float) -> tuple[Scored,
         n_iter += fit.n_iter
         exact = fit.loose or fit.link_cost < NEGLIGIBLE or fit.slack <= TIGHTEST
         bound = criterion(problem, fit)
-        noise, slack = noise_levels(problem, fit), fit.slack
+        noise, slack = noise_levels(problem, fit, floor), fit.slack
         change = noise / fit.noise
         if bound > limit or (exact and np.abs(np.log(change)).max() < _STEADY):
             break
@@ -213,6 +226,10 @@ class Path:
             self._by_size[model.n_terms] = model
         self.report(f"{model.n_terms:4d} terms  criterion {model.criterion:.6g}")
         return model
+
+    def replace(self, model: Scored) -> None:
+        """Put a model in the place of the one of its size."""
+        self._by_size[model.n_terms] = model
 
     @property
     def best(self) -> Scored:

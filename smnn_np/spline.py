@@ -24,6 +24,7 @@ _UNIT = np.array([[1 / 20, 1 / 8, 1 / 6], [1 / 8, 1 / 3, 1 / 2], [1 / 6, 1 / 2, 
 _WHITEN = np.linalg.inv(np.linalg.cholesky(_UNIT))
 _LOG_RATIO_RANGE = (-20.0, 13.0)
 _MEDIAN_OF_NORMAL = 0.6745  # of the absolute value, at unit standard deviation
+_LONG, _N_STRETCHES = 4000, 4  # nodes above which stretches choose roughness and noise
 _AS_LIKELY = 4.0  # difference in deviance at two standard deviations
 
 
@@ -65,25 +66,42 @@ def smooth(
     step = np.where(joined, np.diff(times), 1.0)
     unit = float(np.median(step[joined])) if joined.any() else 1.0
     problem = (step / unit, target, np.sqrt(count), joined)
+    some = _stretches(*problem)
+    n_some, n_links = int((some[2] > 0).sum()), int(some[3].sum())
     n_seen = int(seen.sum())
     ceiling = _difference_noise(times, target, seen, joined) if guess == "robust" else np.inf
 
     def deviance(log_ratio: float) -> float:
-        elimination = _eliminate(*problem, log_ratio)
-        total = elimination.rest
-        n_free = max(n_seen - 3, 1)
-        level = max(total / n_free, 1e-26)
+        elimination = _eliminate(*some, log_ratio)
+        n_free = max(n_some - 3, 1)
+        level = max(elimination.rest / n_free, 1e-26)
         if level > ceiling**2:
             return 1e9 * (1 + np.log(level / ceiling**2))
-        log_prior = 3 * joined.sum() * log_ratio * np.log(10.0)
+        log_prior = 3 * n_links * log_ratio * np.log(10.0)
         return n_free * np.log(level) + elimination.log_determinant() + log_prior
 
     log_ratio = _likeliest(deviance, guess == "cautious")
     elimination = _eliminate(*problem, log_ratio)
     nodes = elimination.nodes(np.zeros(0))
-    total = elimination.rest
-    noise = np.sqrt(total / max(n_seen - 3, 1))
+    noise = np.sqrt(elimination.rest / max(n_seen - 3, 1))
     return Spline(nodes[:, 0] * spread + offset, nodes[:, 1] * spread / unit, float(noise) * spread)
+
+
+def _stretches(
+    step: np.ndarray, target: np.ndarray, weight: np.ndarray, joined: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Keep four stretches of a long record: they tell roughness and noise well enough."""
+    if len(target) <= _LONG:
+        return step, target, weight, joined
+    length = _LONG // _N_STRETCHES
+    starts = np.linspace(0, len(target) - length, _N_STRETCHES).astype(int)
+    index = (starts[:, None] + np.arange(length)).ravel()
+    if (weight[index] > 0).sum() < length:
+        return step, target, weight, joined
+    joined = joined[np.minimum(index, len(joined) - 1)]
+    joined[length - 1 :: length] = False
+    step = np.where(joined, step[np.minimum(index, len(step) - 1)], 1.0)
+    return step[:-1], target[index], weight[index], joined[:-1]
 
 
 def _difference_noise(

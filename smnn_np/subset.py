@@ -8,6 +8,13 @@ Minus twice the log of a model's evidence, with a unit Cauchy prior on every coe
 units are such that coefficients are near one) and all models of one size equally likely, is
 
     cost + log det(1 + R_S^T R_S) + 2 sum log(1 + xi^2) + 2 log binomial(M, k).
+
+The last term is that of the extended Bayesian information criterion.
+
+References
+----------
+Chen and Chen (2008), Extended Bayesian information criteria for model selection with large model
+spaces. Biometrika 95, 759-771.
 """
 
 from dataclasses import dataclass
