@@ -61,12 +61,12 @@ def eliminate_pieces(
     A piece has as many links as nodes, the last of them to the next piece; the last piece has one
     link less. Pieces are made when they are needed; without `keep` memory does not grow with them.
     """
-    kept = border = carry = None
     n_border, first = 0, 0
+    kept = border = carry = np.zeros((0, 0, 0))
     for bands in pieces:
         n, v = bands.node_weight.shape
         p = bands.columns.shape[2]
-        if kept is None:
+        if first == 0:
             kept = np.zeros((n_nodes if keep else 0, v, 2 * v + p + 1))
             border = np.zeros((max(_ROWS_AT_ONCE * (p + 1), p + 1 + 3 * v), p + 1))
             carry = np.zeros((v, 2 * v + p + 1))
@@ -78,6 +78,7 @@ def eliminate_pieces(
                 f"node {first - 1 - n_border} is not determined by its rows."
             )
         first += n
+    p = border.shape[1] - 1
     return Elimination(kept, border[:p, :p], border[:p, p], float(border[p, p] ** 2))
 
 
