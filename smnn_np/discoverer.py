@@ -32,7 +32,7 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Find the equations y' = f(y, u) behind measured time series.
 
     States at all times and coefficients are fitted together (joint smoothing and identification);
-    terms are chosen by one criterion, the extended BIC, over a stepwise path of models. The noise
+    terms are chosen by one criterion, the evidence, over a stepwise path of models. The noise
     level is estimated. No threshold is left to choose.
 
     Parameters

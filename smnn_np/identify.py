@@ -225,12 +225,13 @@ def tighten(
     xi: np.ndarray,
     report: Callable[[str], None],
     prune: bool = False,
+    stride: float = 10.0,
 ) -> JointFit:
     """Joint fit of all chosen terms; the slack of the dynamics falls until they count as exact.
 
-    With `prune` the terms are chosen anew at each slack: those that the evidence, given that
-    slack, wants. Where no such law follows the data the tightest slack that did is kept, as process
-    noise.
+    It falls by the factor `stride`. With `prune` the terms are chosen anew at each slack: those
+    that the evidence, given that slack, wants. Where no such law follows the data the tightest
+    slack that did is kept, as process noise.
     """
     law, data = problem.law, problem.data
     fit = _loosest(problem, values, xi)
@@ -251,7 +252,7 @@ def tighten(
         good = fit
         # Without a law a spiky signal may have passed for one without noise.
         level = np.sqrt(data.squares(fit.nodes) / np.maximum(data.n_seen, 1))
-        slack = max(fit.slack / 10, TIGHTEST)
+        slack = max(fit.slack / stride, TIGHTEST)
         fit = replace(fit, slack=slack, noise=np.maximum(fit.noise, level))
     return replace(good or fit, loose=True)
 

@@ -124,15 +124,29 @@ def _attempt(
     start = integral_start(problem, values, slopes) if xi is None else problem.scales.scaled_xi(xi)
     report(f"{guess} noise: {len(values)} nodes, {np.count_nonzero(start)} terms")
     path = Path(report)
+    stride = 10.0 if xi is None else 1000.0  # a law that is known already is near
     # Where choosing anew at every slack finds no exact law, keeping all terms may.
     for prune in (True, False) if xi is None else (False,):
-        path = search(problem, tighten(problem, values, start, report, prune), path)
+        path = search(problem, tighten(problem, values, start, report, prune, stride), path)
         seen = problem.data.n_seen > 0
         known, left = problem.noise[seen], path.best.fit.noise[seen]
         path.follows = path.exact and bool((left < _FOLLOWS * known + FLOOR).all())
         if path.follows:
             break
+    if xi is None:
+        _widen(problem, path)
     return problem, path
+
+
+def _widen(problem: Problem, path: "Path") -> None:
+    """Put the model of all candidates on the path, to show what dropping terms has gained."""
+    best, n_candidates = path.best, len(candidates(problem)[0])
+    if not best.exact or 2 * (n_candidates + problem.n_initial) > problem.data.n_seen.sum():
+        return
+    quadratic = quadratic_model(problem.law, problem.data, best.fit, *candidates(problem))
+    if quadratic is not None:
+        start = restrict(problem, best.fit, quadratic, np.arange(n_candidates))
+        path.add(settle(problem, start, best.criterion + _HOPELESS))
 
 
 def criterion(problem: Problem, fit: JointFit) -> float:
@@ -257,7 +271,12 @@ def search(problem: Problem, start: JointFit, path: Path) -> Path:
         firm = settle(problem, replace(path.best.fit, loose=False))
         if firm.exact:
             _improve(problem, path.add(firm), path)
-    _go_down(problem, path.best, path)
+    best = None
+    while path.best is not best:
+        best = path.best
+        _go_down(problem, best, path)
+        if path.best is not best:
+            _improve(problem, path.best, path)
     return path
 
 
@@ -315,13 +334,13 @@ def _order_of_leaving(quadratic: Quadratic, support: np.ndarray, goal: np.ndarra
 
 
 def _go_down(problem: Problem, model: Scored, path: Path) -> None:
-    """Drop the weakest terms one by one, until the criterion is `_ENOUGH` above the lowest."""
+    """Fit the best models with ever fewer terms, until the criterion is `_ENOUGH` too high."""
     terms, targets = candidates(problem)
     while model.n_terms > 1 and model.criterion <= path.best.criterion + _ENOUGH:
         quadratic = quadratic_model(problem.law, problem.data, model.fit, terms, targets)
         if quadratic is None:
             break
         support = support_of(problem, model.fit)
-        smaller = np.delete(support, quadratic.weakest(support)[0])
+        smaller = quadratic.exchange(np.delete(support, quadratic.weakest(support)[0]))
         start = restrict(problem, model.fit, quadratic, smaller)
         model = path.add(settle(problem, start, path.best.criterion + _HOPELESS))

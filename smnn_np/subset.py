@@ -127,6 +127,17 @@ class Quadratic:
             best, support = min(scores), moves[int(np.argmin(scores))]
         return support
 
+    def exchange(self, support: np.ndarray) -> np.ndarray:
+        """Exchange columns, as many as there are, while that raises the evidence."""
+        best = self.score(support)
+        for _ in range(_MAX_MOVES):
+            moves = [move for move in self.moves(support) if len(move) == len(support)]
+            scores = [self.score(move) for move in moves]
+            if not scores or min(scores) > best - _GAIN:
+                break
+            best, support = min(scores), moves[int(np.argmin(scores))]
+        return support
+
     def moves(self, support: np.ndarray) -> list[np.ndarray]:
         """List the best addition, and for weak columns their removals and best exchanges."""
         moves = []
