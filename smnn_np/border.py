@@ -1,11 +1,15 @@
 """Solve a bordered banded least-squares problem: parameters first, then the nodes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ._kernels.joint import eliminate, substitute
 from .banded import BorderedBands
+
+_ROWS_AT_ONCE = 3  # times the parameters: rows collected before the border's triangle is renewed
+_LOST = 3e-13  # share of the largest singular value below which a direction is not determined
 
 
 @dataclass(frozen=True)
@@ -14,17 +18,20 @@ class Elimination:
 
     Attributes
     ----------
-    kept : ndarray of shape (N, V, 2 V + p + 1)
-        The triangular rows of the nodes.
-    border : ndarray of shape (N V, p)
-        Rows on the parameters alone; their Gram matrix is the Schur complement.
-    border_rhs : ndarray of shape (N V,)
+    kept : ndarray of shape (N, V, 2 V + p + 1), or (0, V, 2 V + p + 1)
+        The triangular rows of the nodes, if they were asked for.
+    border : ndarray of shape (p, p)
+        Triangle of the rows on the parameters alone; its Gram matrix is the Schur complement.
+    border_rhs : ndarray of shape (p,)
         Right-hand sides of those rows.
+    rest : float
+        Sum of squares that no node and no parameter removes.
     """
 
     kept: np.ndarray
     border: np.ndarray
     border_rhs: np.ndarray
+    rest: float
 
     def nodes(self, parameters: np.ndarray) -> np.ndarray:
         """Substitute back for given parameters (p,): the nodes (N, V)."""
@@ -43,30 +50,53 @@ class Elimination:
 
 def eliminate_nodes(bands: BorderedBands) -> Elimination:
     """Eliminate the nodes; raises LinAlgError naming a node that the rows leave undetermined."""
-    n, v = bands.node_weight.shape
-    p = bands.columns.shape[2]
-    kept = np.zeros((n, v, 2 * v + p + 1))
-    border = np.zeros((n, v, p + 1))
-    rows = (bands.node_weight, bands.node_rhs, bands.left, bands.right, bands.columns)
-    status = eliminate(*rows, bands.link_rhs, kept, border)
-    if status >= 0:
-        raise np.linalg.LinAlgError(f"node {status} is not determined by its rows.")
-    return Elimination(kept, border[:, :, :p].reshape(n * v, p), border[:, :, p].ravel())
+    return eliminate_pieces([bands], len(bands.node_weight))
 
 
-def solve_border(gram: np.ndarray, rhs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Solve the Schur complement gram (p, p) for (p,): the parameters and their covariance.
+def eliminate_pieces(
+    pieces: Iterable[BorderedBands], n_nodes: int, keep: bool = True
+) -> Elimination:
+    """Eliminate the nodes of pieces that follow each other.
 
-    Columns are scaled to one; directions with less than 1e-13 of the information of the best
-    are not determined by the data, and stay where they are.
+    A piece has as many links as nodes, the last of them to the next piece; the last piece has one
+    link less. Pieces are made when they are needed; without `keep` memory does not grow with them.
     """
-    if not len(rhs):
+    n_border, first = 0, 0
+    kept = border = carry = np.zeros((0, 0, 0))
+    for bands in pieces:
+        n, v = bands.node_weight.shape
+        p = bands.columns.shape[2]
+        if first == 0:
+            kept = np.zeros((n_nodes if keep else 0, v, 2 * v + p + 1))
+            border = np.zeros((max(_ROWS_AT_ONCE * (p + 1), p + 1 + 3 * v), p + 1))
+            carry = np.zeros((v, 2 * v + p + 1))
+        rows = (bands.node_weight, bands.node_rhs, bands.left, bands.right, bands.columns)
+        here = kept[first : first + n] if keep else kept
+        n_border = eliminate(*rows, bands.link_rhs, here, border, n_border, carry)
+        if n_border < 0:
+            raise np.linalg.LinAlgError(
+                f"node {first - 1 - n_border} is not determined by its rows."
+            )
+        first += n
+    p = border.shape[1] - 1
+    return Elimination(kept, border[:p, :p], border[:p, p], float(border[p, p] ** 2))
+
+
+def solve_border(triangle: np.ndarray, rhs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Solve min |triangle x - rhs| for (p,): the parameters and their covariance.
+
+    Columns are scaled to one; directions that rounding drowns are not determined by the data, and
+    stay where they are.
+    """
+    if not triangle.shape[1]:
         return np.zeros(0), np.zeros((0, 0))
-    scale = np.sqrt(np.maximum(np.diag(gram), np.finfo(float).tiny))
-    values, vectors = np.linalg.eigh(gram / scale[:, None] / scale)
-    kept = values > 1e-13 * values[-1]
+    scale = np.linalg.norm(triangle, axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    left, values, right = np.linalg.svd(triangle / scale, full_matrices=False)
+    kept = values > _LOST * values[0]
     inverse = np.where(kept, 1.0, 0.0) / np.where(kept, values, 1.0)
-    parameters = vectors @ (inverse * (vectors.T @ (rhs / scale))) / scale
+    parameters = right.T @ (inverse * (left.T @ rhs)) / scale
     # An undetermined direction has no finite variance: give it one far above any coefficient.
-    variance = np.where(kept, inverse, 1e13 / values[-1])
-    return parameters, (vectors * variance) @ vectors.T / scale[:, None] / scale
+    std = np.where(kept, inverse, 1.0 / (_LOST * values[0]))
+    root = right.T * std / scale[:, None]
+    return parameters, root @ root.T

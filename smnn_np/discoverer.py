@@ -32,7 +32,7 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Find the equations y' = f(y, u) behind measured time series.
 
     States at all times and coefficients are fitted together (joint smoothing and identification);
-    terms are chosen by one criterion, the extended BIC, over a stepwise path of models. The noise
+    terms are chosen by one criterion, the evidence, over a stepwise path of models. The noise
     level is estimated. No threshold is left to choose.
 
     Parameters
@@ -126,10 +126,10 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self._models = path.models
         self.path_ = [describe(self._problem, model) for model in self._models]
         self._choose(path.best.n_terms)
-        if path.best.fit.loose or not np.isfinite(path.best.criterion):
+        if not path.follows:
             warnings.warn(
-                "no candidate law follows the data exactly: its trajectories are not to be "
-                "trusted; try another degree, or more samples a period.",
+                "no candidate law follows the data: its trajectories are not to be trusted; "
+                "try another degree, or more samples a period.",
                 ConvergenceWarning,
                 stacklevel=2,
             )

@@ -9,6 +9,7 @@ of fourth order in h. ``B`` holds what is known, such as x' = v of a second-orde
 the residual that an exact trajectory would have; subtracting it removes the discretization error.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from ._kernels.links import link_columns
 from .library import ScaledLibrary
 
+_PIECE = 10_000  # links whose rows are in memory at a time
 _MAX_DOUBLINGS = 6  # of the Runge-Kutta steps within a link, when its defect is measured
 
 
@@ -59,6 +61,34 @@ class Law:
     def control_rate(self) -> np.ndarray:
         """Slope of the inputs along each link (L, n_controls)."""
         return np.diff(self.controls, axis=0) * (self.joined / self.step)[:, None]
+
+    def part(self, first: int, stop: int) -> "Law":
+        """Return the law on the links first .. stop - 1."""
+        links = slice(first, stop)
+        controls = self.controls[first : stop + 1]
+        return Law(self.library, self.known, self.step[links], self.joined[links], controls)
+
+    def pieces(self) -> Iterator[tuple[int, int]]:
+        """Cut the links into pieces whose rows fit into memory: first and stop of each."""
+        n_links = len(self.step)
+        for first in range(0, max(n_links, 1), _PIECE):
+            yield first, min(first + _PIECE, n_links)
+
+    def residuals(self, y: np.ndarray, xi: np.ndarray) -> np.ndarray:
+        """Residual of every link for nodes y (N, S): (L, S), piece by piece."""
+        parts = []
+        for first, stop in self.pieces():
+            part, nodes = self.part(first, stop), y[first : stop + 1]
+            parts.append(part.residual(nodes, part.ends(nodes, xi)))
+        return np.concatenate(parts)
+
+    def defects(self, y: np.ndarray, xi: np.ndarray, tolerance: float) -> np.ndarray:
+        """Defect of every link for nodes y (N, S): (L, S), piece by piece."""
+        parts = [
+            self.part(first, stop).defect(y[first : stop + 1], xi, tolerance)
+            for first, stop in self.pieces()
+        ]
+        return np.concatenate(parts)
 
     def rate(self, states: np.ndarray, controls: np.ndarray, xi: np.ndarray) -> np.ndarray:
         """Right-hand side at points (n, S), (n, n_controls) for xi (P, S): (n, S)."""

@@ -9,10 +9,12 @@ import numpy as np
 from ._data import Record
 from .dynamics import Law
 from .library import Library, ScaledLibrary
-from .optimize import JointFit, Measurements, gauss_newton
+from .optimize import JointFit, Measurements, gauss_newton, quadratic_model
 from .spline import smooth
+from .subset import Quadratic
 
 NEGLIGIBLE = 0.1  # chi-square of the links at which the dynamics count as exact
+TIGHTEST = 1e-13  # slack below which the links would measure their own rounding
 _MAX_STAGES = 14
 _MAX_PIECES = 16
 _STEPS_PER_UNIT = 6.0
@@ -65,21 +67,21 @@ class Problem:
         return self.data.mean.shape[1] * (1 + int((~self.law.joined).sum()))
 
 
-def smooth_record(record: Record, cautious: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def smooth_record(record: Record, guess: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Smooth every state on its own: values, slopes (N, S) and noise levels (S,)."""
     n_states = record.mean.shape[1]
     columns = [(record.mean[:, s], record.count[:, s]) for s in range(n_states)]
-    splines = [smooth(record.times, *columns[s], record.joined, cautious) for s in range(n_states)]
+    splines = [smooth(record.times, *columns[s], record.joined, guess) for s in range(n_states)]
     values = np.stack([spline.value for spline in splines], axis=1)
     slopes = np.stack([spline.slope for spline in splines], axis=1)
     return values, slopes, np.array([spline.noise_std for spline in splines])
 
 
 def pose(
-    record: Record, library: Library, order: int, cautious: bool
+    record: Record, library: Library, order: int, guess: str
 ) -> tuple[Problem, np.ndarray, np.ndarray]:
     """Scale a record and choose its nodes: the problem, starting states and slopes."""
-    values, slopes, noise = smooth_record(record, cautious)
+    values, slopes, noise = smooth_record(record, guess)
     spread = np.array(
         [_spread(record.mean[:, s][record.count[:, s] > 0]) for s in range(values.shape[1])]
     )
@@ -90,7 +92,7 @@ def pose(
     pieces = np.clip(np.ceil(step / time * _STEPS_PER_UNIT), 1, _MAX_PIECES).astype(int)
     if (pieces > 1).any():
         record = record.insert(pieces)
-        values, slopes, noise = smooth_record(record, cautious)
+        values, slopes, noise = smooth_record(record, guess)
     values, slopes, noise = values / spread, slopes / spread * time, noise / spread
     n_states = values.shape[1]
     known = np.zeros((order * n_states, order * n_states))
@@ -222,48 +224,86 @@ def tighten(
     values: np.ndarray,
     xi: np.ndarray,
     report: Callable[[str], None],
-    hopeless: Callable[[JointFit], bool] = lambda fit: False,
+    prune: bool = False,
+    stride: float = 10.0,
 ) -> JointFit:
     """Joint fit of all chosen terms; the slack of the dynamics falls until they count as exact.
 
-    Where no such law follows the data the tightest slack that did is kept, as process noise; so it
-    is from where the caller calls the fit hopeless.
+    It falls by the factor `stride`. With `prune` the terms are chosen anew at each slack: those
+    that the evidence, given that slack, wants. Where no such law follows the data the tightest
+    slack that did is kept, as process noise.
     """
     law, data = problem.law, problem.data
-    active = xi[:, problem.targets] != 0
-    term, position = np.nonzero(active)
-    fit = JointFit(
-        values,
-        xi,
-        np.zeros((0, 0)),
-        term,
-        problem.targets[position],
-        problem.noise,
-        1.0,
-        np.zeros((len(law.step), values.shape[1])),
-    )
-    residual = law.residual(values, law.ends(values, xi))
-    slack = float(np.sqrt(np.mean(residual**2 / law.step[:, None]))) if len(residual) else 1.0
-    fit = replace(fit, slack=max(slack, 1e-9))
+    fit = _loosest(problem, values, xi)
     n_seen = float(data.n_seen.sum())
     good: JointFit | None = None
     for _ in range(_MAX_STAGES):
         fit = gauss_newton(law, data, with_defect(law, fit), max_iter=15, tolerance=0.1)
-        report(f"slack {fit.slack:.1e}  misfit {fit.data_cost:.6g}  links {fit.link_cost:.3g}")
-        if fit.link_cost < NEGLIGIBLE:
+        if prune:
+            fit = gauss_newton(law, data, pruned(problem, fit), max_iter=15, tolerance=0.1)
+        report(
+            f"slack {fit.slack:.1e}  {fit.n_terms} terms  misfit {fit.data_cost:.6g}  "
+            f"links {fit.link_cost:.3g}"
+        )
+        if fit.link_cost < NEGLIGIBLE or fit.slack <= TIGHTEST:
             return fit
-        if hopeless(fit):
-            return replace(fit, loose=True)
         if good is not None and not fit.converged and not fit.link_cost < n_seen:
             return replace(good, loose=True)
         good = fit
         # Without a law a spiky signal may have passed for one without noise.
         level = np.sqrt(data.squares(fit.nodes) / np.maximum(data.n_seen, 1))
-        fit = replace(fit, slack=fit.slack / 10, noise=np.maximum(fit.noise, level))
+        slack = max(fit.slack / stride, TIGHTEST)
+        fit = replace(fit, slack=slack, noise=np.maximum(fit.noise, level))
     return replace(good or fit, loose=True)
+
+
+def _loosest(problem: Problem, values: np.ndarray, xi: np.ndarray) -> JointFit:
+    """Start of a fit whose slack is what the smoothed states leave."""
+    law = problem.law
+    term, position = np.nonzero(xi[:, problem.targets])
+    residual = law.residuals(values, xi)
+    slack = float(np.sqrt(np.mean(residual**2 / law.step[:, None]))) if len(residual) else 1.0
+    defect = np.zeros((len(law.step), values.shape[1]))
+    active = (term, problem.targets[position])
+    return JointFit(values, xi, np.zeros((0, 0)), *active, problem.noise, max(slack, 1e-9), defect)
+
+
+def candidates(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """Term and target of every candidate coefficient (M,)."""
+    n_terms = len(problem.scales.term)
+    terms, positions = np.divmod(np.arange(n_terms * len(problem.targets)), len(problem.targets))
+    return terms, problem.targets[positions]
+
+
+def support_of(problem: Problem, fit: JointFit) -> np.ndarray:
+    """Indices of a fit's coefficients among the candidates (k,)."""
+    return fit.term * len(problem.targets) + fit.target - problem.targets[0]
+
+
+def pruned(problem: Problem, fit: JointFit) -> JointFit:
+    """Take the terms that the quadratic model of the cost around a fit likes best."""
+    quadratic = quadratic_model(problem.law, problem.data, fit, *candidates(problem))
+    if quadratic is None:
+        return fit
+    return restrict(problem, fit, quadratic, quadratic.best(support_of(problem, fit)))
+
+
+def restrict(
+    problem: Problem, fit: JointFit, quadratic: Quadratic, support: np.ndarray
+) -> JointFit:
+    """Start of a fit with other terms: their coefficients are those of the quadratic model.
+
+    Nearly collinear terms have large coefficients that cancel, and no iteration would find back
+    from dropping one alone.
+    """
+    support = np.sort(support)
+    terms, targets = (part[support] for part in candidates(problem))
+    xi = np.zeros_like(fit.xi)
+    xi[terms, targets] = quadratic.solve(support)[0]
+    return replace(fit, xi=xi, term=terms, target=targets)
 
 
 def with_defect(law: Law, fit: JointFit) -> JointFit:
     """Bring the discretization error up to date, to a thousandth of the noise."""
     tolerance = max(1e-3 * float(fit.noise.min()), 1e-13)
-    return replace(fit, defect=law.defect(fit.nodes, fit.xi, tolerance))
+    return replace(fit, defect=law.defects(fit.nodes, fit.xi, tolerance))

@@ -1,12 +1,14 @@
 """Gauss-Newton on states and coefficients together: every iteration is one banded elimination."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .banded import BorderedBands
-from .border import Elimination, eliminate_nodes, solve_border
+from .border import Elimination, eliminate_pieces, solve_border
 from .dynamics import Law
+from .subset import Quadratic, log_information
 
 _MAX_TRIALS = 9
 _LEAST_DAMPING = 1e-3
@@ -69,6 +71,8 @@ class JointFit:
         Sums of squares of weighted residuals.
     n_iter : int
     converged : bool
+    log_information : float
+        Log det(1 + F) of the information F on the active coefficients.
     """
 
     nodes: np.ndarray
@@ -84,6 +88,7 @@ class JointFit:
     link_cost: float = np.inf
     n_iter: int = 0
     converged: bool = False
+    log_information: float = np.inf
 
     @property
     def cost(self) -> float:
@@ -129,39 +134,39 @@ def gauss_newton(
         if elimination is None:
             # Overflowing rows say nothing about the coefficients.
             return replace(fit, covariance=np.diag(np.full(fit.n_terms, 1e30)))
-        trial, damping, covariance = _damped_step(law, data, fit, elimination, damping)
-        if trial is None:
-            return replace(fit, covariance=covariance, n_iter=iteration + 1)
-        done = fit.cost - trial.cost < max(tolerance, 1e-6 * trial.cost) and damping == 0.0
-        fit = replace(trial, covariance=covariance, n_iter=iteration + 1, converged=done)
-        if done:
+        before = fit.cost
+        fit, damping = _damped_step(law, data, fit, elimination, damping)
+        done = before - fit.cost < max(tolerance, 1e-6 * fit.cost) and damping == 0.0
+        fit = replace(fit, n_iter=iteration + 1, converged=done)
+        if done or damping == np.inf:
             break
     return fit
 
 
 def _damped_step(
     law: Law, data: Measurements, fit: JointFit, elimination: Elimination, damping: float
-) -> tuple[JointFit | None, float, np.ndarray]:
+) -> tuple[JointFit, float]:
     """Raise the damping of the coefficients until the cost falls; lower it for the next step.
 
-    Damping costs no new elimination: the nodes follow from whatever the coefficients do.
+    Where no damping helps it is infinite, and the fit stays. Damping costs no new elimination: the
+    nodes follow from whatever the coefficients do.
     """
-    gram = elimination.border.T @ elimination.border
-    gram += np.eye(len(gram)) / COEFFICIENT_STD**2
-    rhs = elimination.border.T @ elimination.border_rhs - fit.active_xi / COEFFICIENT_STD**2
-    covariance = solve_border(gram, rhs)[1]
+    model = _quadratic(fit, elimination, fit.active_xi)
+    _, covariance = solve_border(model.triangle, model.rhs)
+    fit = replace(fit, covariance=covariance, log_information=log_information(elimination.border))
+    size = np.linalg.norm(model.triangle, axis=0)
     for _ in range(_MAX_TRIALS):
-        damped = gram + damping * np.diag(np.diag(gram))
-        coefficients, _ = solve_border(damped, rhs)
+        damped = np.concatenate([model.triangle, np.diag(np.sqrt(damping) * size)])
+        coefficients, _ = solve_border(damped, np.append(model.rhs, np.zeros(fit.n_terms)))
         # Where damping of the coefficients alone does not help the whole step is shortened.
         length = min(1.0, np.sqrt(0.1 / damping)) if damping else 1.0
         step = length * elimination.nodes(coefficients)
         trial = _move(law, data, fit, step, length * coefficients)
         if trial is not None:
             lower = damping / 10 if damping > 2 * _LEAST_DAMPING else 0.0
-            return trial, lower, covariance
+            return trial, lower
         damping = max(10 * damping, _LEAST_DAMPING)
-    return None, damping, covariance
+    return fit, np.inf
 
 
 def _move(
@@ -195,41 +200,58 @@ def _evaluate(
 ) -> JointFit:
     """Cost at given nodes and coefficients."""
     with np.errstate(over="ignore", invalid="ignore"):
-        residual = law.residual(nodes, law.ends(nodes, xi)) - fit.defect
+        residual = law.residuals(nodes, xi) - fit.defect
         weighted = link_weight(law, fit.slack)[:, None] * residual
         link_cost = float((weighted**2).sum())
         data_cost = float((data.squares(nodes) / fit.noise**2).sum())
     return replace(fit, nodes=nodes, xi=xi, data_cost=data_cost, link_cost=link_cost)
 
 
-def score_gain(law: Law, data: Measurements, fit: JointFit, n_fitted: int) -> np.ndarray:
-    """Fall of the cost that each coefficient after the first `n_fitted` promises (score test)."""
-    elimination = _eliminate(law, data, fit)
+def quadratic_model(
+    law: Law, data: Measurements, fit: JointFit, term: np.ndarray, target: np.ndarray
+) -> Quadratic | None:
+    """Quadratic model of the cost in any coefficients around a fit; None where it overflows."""
+    elimination = _eliminate(law, data, replace(fit, term=term, target=target), keep=False)
     if elimination is None:
-        return np.zeros(fit.n_terms - n_fitted)
-    inside, outside = elimination.border[:, :n_fitted], elimination.border[:, n_fitted:]
-    scale = np.sqrt((inside**2).sum(axis=0))
-    basis, _ = np.linalg.qr(inside / np.where(scale > 0, scale, 1.0))
-    rest = outside - basis @ (basis.T @ outside)
-    left = elimination.border_rhs - basis @ (basis.T @ elimination.border_rhs)
-    size, before = (rest**2).sum(axis=0), (outside**2).sum(axis=0)
-    # What the terms in the model already say, they cannot gain.
-    new = size > 1e-10 * before
-    return np.where(new, (rest.T @ left) ** 2 / np.where(new, size, 1.0), 0.0)
-
-
-def _eliminate(law: Law, data: Measurements, fit: JointFit) -> Elimination | None:
-    """Linearize at a fit and eliminate its nodes; None where the rows overflow."""
-    weight = link_weight(law, fit.slack)
-    node_weight = np.sqrt(data.count) / fit.noise
-    # A breath of damping determines what no measurement reaches (an unseen state, a lone node).
-    damped = np.sqrt(node_weight**2 + 1e-10)
-    with np.errstate(over="ignore", invalid="ignore"):
-        ends = law.ends(fit.nodes, fit.xi, curved=True)
-        residual = law.residual(fit.nodes, ends) - fit.defect
-        link = (*law.link_rows(ends, weight, fit.term, fit.target), -weight[:, None] * residual)
-        node_rhs = node_weight**2 * (data.mean - fit.nodes) / damped
-    if not all(np.isfinite(rows).all() for rows in (*link, node_rhs)):
         return None
-    elimination = eliminate_nodes(BorderedBands(damped, node_rhs, *link))
+    model = _quadratic(fit, elimination, fit.xi[term, target])
+    # In the coefficients themselves, not in their change.
+    return Quadratic(model.triangle, model.rhs + model.triangle @ fit.xi[term, target])
+
+
+def _quadratic(fit: JointFit, elimination: Elimination, xi: np.ndarray) -> Quadratic:
+    """Cost as a function of the step of coefficients that are now xi, their prior included."""
+    prior = np.eye(len(xi)) / COEFFICIENT_STD
+    triangle = np.concatenate([elimination.border, prior])
+    return Quadratic(triangle, np.append(elimination.border_rhs, -xi / COEFFICIENT_STD))
+
+
+def _eliminate(
+    law: Law, data: Measurements, fit: JointFit, keep: bool = True
+) -> Elimination | None:
+    """Linearize at a fit and eliminate its nodes; None where the rows overflow."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        try:
+            elimination = eliminate_pieces(_rows(law, data, fit), len(fit.nodes), keep)
+        except OverflowError:
+            return None
     return elimination if np.abs(elimination.border).max(initial=0.0) < 1e140 else None
+
+
+def _rows(law: Law, data: Measurements, fit: JointFit) -> Iterator[BorderedBands]:
+    """Linearize at a fit, piece by piece; OverflowError where a row is not finite."""
+    for first, stop in law.pieces():
+        part, y = law.part(first, stop), fit.nodes[first : stop + 1]
+        own = slice(first, stop if stop < len(law.step) else len(fit.nodes))
+        node_weight = np.sqrt(data.count[own]) / fit.noise
+        # A breath of damping determines what no measurement reaches (an unseen state, a lone node).
+        damped = np.sqrt(node_weight**2 + 1e-10)
+        node_rhs = node_weight**2 * (data.mean[own] - fit.nodes[own]) / damped
+        weight = link_weight(part, fit.slack)
+        ends = part.ends(y, fit.xi, curved=True)
+        residual = part.residual(y, ends) - fit.defect[first:stop]
+        rows = part.link_rows(ends, weight, fit.term, fit.target)
+        link = (*rows, -weight[:, None] * residual)
+        if not all(np.isfinite(each).all() for each in (*link, node_rhs)):
+            raise OverflowError
+        yield BorderedBands(damped, node_rhs, *link)

@@ -1,17 +1,15 @@
-"""Which terms: a stepwise search over joint fits, every model scored by one criterion.
+"""Which terms: a walk over joint fits, each the best by the quadratic model of the one before.
 
-The criterion is the extended Bayesian information criterion with the noise levels profiled out,
+Models are compared by minus twice the log of their evidence, with the noise levels profiled out,
 
-    sum_s n_s log(RSS_s / n_s + floor^2) + K log(n) n / (n - K - 2) + 2 log binomial(M, k),
+    sum_s n_s log(RSS_s / n_s + floor^2) + (price(xi, F) + K0 log(n)) n / (n - K - 2),
 
-k coefficients of M candidates, K those and the initial states, n measurements. The factor after
-log(n) is the small-sample correction of McQuarrie; the last term is the price of having looked at
-that many models of the same size. No threshold is left to choose.
+price as in ``subset.py``, F the information on the k coefficients, K0 initial states, K = K0 + k,
+n measurements. The last factor is the small-sample correction of McQuarrie. No threshold is left
+to choose.
 
 References
 ----------
-Chen and Chen (2008), Extended Bayesian information criteria for model selection with large model
-spaces. Biometrika 95, 759-771.
 McQuarrie (1999), A small-sample correction for the Schwarz SIC model selection criterion.
 Statistics & Probability Letters 44, 79-86.
 """
@@ -20,22 +18,34 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import gammaln
 
 from ._data import Record
-from .identify import NEGLIGIBLE, Problem, integral_start, pose, tighten, with_defect
+from .identify import (
+    NEGLIGIBLE,
+    TIGHTEST,
+    Problem,
+    candidates,
+    integral_start,
+    pose,
+    restrict,
+    support_of,
+    tighten,
+    with_defect,
+)
 from .library import Library
-from .optimize import JointFit, gauss_newton, score_gain
+from .optimize import JointFit, gauss_newton, quadratic_model
+from .subset import Quadratic, price
 
-FLOOR = 1e-8  # of a state's spread: rounding, and what is left of the discretization error
+FLOOR = 1e-4  # of a state's spread: errors of a simulation or of 13 bits are worth no term
 _STEADY = 0.05  # relative change of the noise levels
 _LONG, _N_STRETCHES = 3000, 4  # samples above which structure is found on stretches
 _MAX_ROUNDS = 6
 _LOOSER, _N_TIGHTENINGS = 1e4, 4
-_WEAK = 3.0  # standard errors below which terms are dropped several at a time
 _N_CANDIDATES = 8
-_N_FEW = 3  # terms an equation in the second start: from all, nearly dependent terms get stuck
-_N_ALTERNATIVES = 3  # terms tried, where no fit settles without the weakest
+ROUNDING = 1e-8  # of a state's spread: the least noise that a chosen law is fitted with
+_EXPLAINED = 0.3  # of a state's spread: less noise means that the law explains the state
+_FOLLOWS = 3.0  # times the noise without a law: more is not the same signal
+_CLOSE = 10.0  # a change that the quadratic model likes less than this is tried
 _GAIN = 1e-3  # least improvement of the criterion
 _ENOUGH = 100.0  # a model this much worse than the best ends the path
 _HOPELESS = 1000.0  # a model this much worse is not fitted to the end
@@ -53,6 +63,16 @@ class Scored:
         """Number of coefficients."""
         return self.fit.n_terms
 
+    @property
+    def exact(self) -> bool:
+        """Whether the dynamics hold exactly."""
+        return not self.fit.loose and bool(np.isfinite(self.criterion))
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """What models are compared by: an exact one is better than any with process noise."""
+        return not self.exact, self.criterion
+
 
 def discover(
     record: Record, library: Library, order: int, report: Callable[[str], None]
@@ -68,25 +88,65 @@ def discover(
         report(f"stretches: {len(stretches.times)} of {len(record.times)} times")
         problem, path = discover(stretches, library, order, report)
         xi = problem.scales.raw_xi(path.best.fit.xi)
-    for cautious in (False, True):
-        problem, values, slopes = pose(record, library, order, cautious)
-        if xi is None:
-            start = integral_start(problem, values, slopes)
-        else:
-            start = problem.scales.scaled_xi(xi)
-        n_candidates = len(start) * len(problem.targets)
-        report(f"{len(values)} nodes, {np.count_nonzero(start)} of {n_candidates} terms")
-        full = tighten(problem, values, start, report)
-        if not full.loose:
+    found: list[tuple[Problem, Path]] = []
+    for guess in ("robust", "likely", "cautious"):
+        found.append(_attempt(record, library, order, guess, xi, report))
+        if found[-1][1].follows:
             break
-    path = search(problem, full, Path(report))
-    if xi is None:
-        report("starting again from few terms")
-        limit = path.best.criterion + _HOPELESS
-        start = integral_start(problem, values, slopes, _N_FEW)
-        few = tighten(problem, values, start, report, lambda fit: criterion(problem, fit) > limit)
-        path = path if few.loose else search(problem, few, path)
+    problem, path = min(found, key=lambda pair: pair[1].best.rank)
+    # A smoother that interpolates has no noise to compare with: then the spread is the measure.
+    left = path.best.fit.noise[problem.data.n_seen > 0]
+    explained = path.exact and bool((left < _EXPLAINED).all())
+    path.follows = explained or any(other.follows for _, other in found)
+    _polish(problem, path)
     return problem, path
+
+
+def _polish(problem: Problem, path: "Path") -> None:
+    """Refit the best model to the last digits, where its noise was kept at the floor."""
+    best = path.best
+    if best.exact and (best.fit.noise <= FLOOR).any():
+        fine = settle(problem, best.fit, floor=ROUNDING)
+        if fine.exact:
+            path.replace(replace(best, fit=fine.fit))
+
+
+def _attempt(
+    record: Record,
+    library: Library,
+    order: int,
+    guess: str,
+    xi: np.ndarray | None,
+    report: Callable[[str], None],
+) -> tuple[Problem, "Path"]:
+    """Search from one guess of the noise, or from coefficients in the user's units."""
+    problem, values, slopes = pose(record, library, order, guess)
+    start = integral_start(problem, values, slopes) if xi is None else problem.scales.scaled_xi(xi)
+    report(f"{guess} noise: {len(values)} nodes, {np.count_nonzero(start)} terms")
+    path = Path(report)
+    stride = 10.0 if xi is None else 1000.0  # a law that is known already is near
+    # Where choosing anew at every slack finds no exact law, keeping all terms may.
+    for prune in (True, False) if xi is None else (False,):
+        path = search(problem, tighten(problem, values, start, report, prune, stride), path)
+        seen = problem.data.n_seen > 0
+        known, left = problem.noise[seen], path.best.fit.noise[seen]
+        path.follows = path.exact and bool((left < _FOLLOWS * known + FLOOR).all())
+        if path.follows:
+            break
+    if xi is None:
+        _widen(problem, path)
+    return problem, path
+
+
+def _widen(problem: Problem, path: "Path") -> None:
+    """Put the model of all candidates on the path, to show what dropping terms has gained."""
+    best, n_candidates = path.best, len(candidates(problem)[0])
+    if not best.exact or 2 * (n_candidates + problem.n_initial) > problem.data.n_seen.sum():
+        return
+    quadratic = quadratic_model(problem.law, problem.data, best.fit, *candidates(problem))
+    if quadratic is not None:
+        start = restrict(problem, best.fit, quadratic, np.arange(n_candidates))
+        path.add(settle(problem, start, best.criterion + _HOPELESS))
 
 
 def criterion(problem: Problem, fit: JointFit) -> float:
@@ -96,29 +156,29 @@ def criterion(problem: Problem, fit: JointFit) -> float:
     squares = problem.data.squares(fit.nodes)[measured]
     if not np.isfinite(squares).all():
         return np.inf
-    n_candidates = fit.xi.shape[0] * len(problem.targets)
     misfit = float((n_seen * np.log(squares / n_seen + FLOOR**2)).sum())
-    models = gammaln(n_candidates + 1) - gammaln(fit.n_terms + 1)
-    models -= gammaln(n_candidates - fit.n_terms + 1)
     n, n_fitted = n_seen.sum(), fit.n_terms + problem.n_initial
-    price = n_fitted * np.log(n) * n / max(n - n_fitted - 2, 1.0)
-    return misfit + fit.link_cost + fit.prior_cost + price + 2 * float(models)
+    paid = price(fit.active_xi, fit.log_information, len(candidates(problem)[0]))
+    paid += problem.n_initial * np.log(n)
+    return misfit + fit.link_cost + fit.prior_cost + paid * n / max(n - n_fitted - 2, 1.0)
 
 
-def noise_levels(problem: Problem, fit: JointFit) -> np.ndarray:
+def noise_levels(problem: Problem, fit: JointFit, floor: float = FLOOR) -> np.ndarray:
     """Standard deviation of the noise of each state, corrected for what was fitted."""
     data = problem.data
     share = min((fit.n_terms + problem.n_initial) / data.n_seen.sum(), 0.9)
     level = np.sqrt(data.squares(fit.nodes) / np.maximum(data.n_seen, 1) / (1 - share))
-    return np.where(data.n_seen > 0, np.maximum(level, FLOOR), fit.noise)
+    return np.where(data.n_seen > 0, np.maximum(level, floor), fit.noise)
 
 
-def settle(problem: Problem, start: JointFit, limit: float = np.inf) -> Scored:
+def settle(
+    problem: Problem, start: JointFit, limit: float = np.inf, floor: float = FLOOR
+) -> Scored:
     """Fit to convergence; where stiff links stop a far start, loosen them and tighten again.
 
     A model whose criterion exceeds `limit` even before its dynamics are exact is given up.
     """
-    model, bound = _settle_once(problem, start, limit)
+    model, bound = _settle_once(problem, start, limit, floor)
     if np.isfinite(model.criterion) or bound > limit or start.loose:
         return model
     fit = replace(start, slack=start.slack * _LOOSER)
@@ -127,10 +187,12 @@ def settle(problem: Problem, start: JointFit, limit: float = np.inf) -> Scored:
         if not np.isfinite(fit.cost) or criterion(problem, fit) > limit:
             return model
         fit = replace(fit, slack=fit.slack / 10)
-    return _settle_once(problem, fit, limit)[0]
+    return _settle_once(problem, fit, limit, floor)[0]
 
 
-def _settle_once(problem: Problem, fit: JointFit, limit: float) -> tuple[Scored, float]:
+def _settle_once(
+    problem: Problem, fit: JointFit, limit: float, floor: float
+) -> tuple[Scored, float]:
     """Fit until the noise levels agree with what they leave; also the last (bound of the) score."""
     # A few iterations tell a lost case, at about one unit of chi-square a measurement.
     fit = gauss_newton(problem.law, problem.data, fit, max_iter=4, tolerance=0.05)
@@ -141,41 +203,57 @@ def _settle_once(problem: Problem, fit: JointFit, limit: float) -> tuple[Scored,
         fit = with_defect(problem.law, fit)
         fit = gauss_newton(problem.law, problem.data, fit, max_iter=10, tolerance=0.05)
         n_iter += fit.n_iter
-        exact = fit.loose or fit.link_cost < NEGLIGIBLE
+        exact = fit.loose or fit.link_cost < NEGLIGIBLE or fit.slack <= TIGHTEST
         bound = criterion(problem, fit)
-        noise, slack = noise_levels(problem, fit), fit.slack
+        noise, slack = noise_levels(problem, fit, floor), fit.slack
         change = noise / fit.noise
         if bound > limit or (exact and np.abs(np.log(change)).max() < _STEADY):
             break
-        # The links must stay exact relative to the noise: their slack follows it.
-        if not fit.loose:
-            slack = fit.slack * min(float(change.min()), 1.0) * (1.0 if exact else 0.1)
+        if not exact:
+            slack = max(slack / 10, TIGHTEST)
         last, fit = fit, replace(fit, noise=noise, slack=slack)
     else:
         fit = last
-    score = bound if fit.loose or fit.link_cost < 10 * NEGLIGIBLE else np.inf
+    settled = exact or fit.link_cost < 10 * NEGLIGIBLE
+    score = bound if settled else np.inf
     return Scored(replace(fit, n_iter=n_iter), score), bound
 
 
 class Path:
-    """The best model found of each size."""
+    """The best model found of each size.
+
+    Attributes
+    ----------
+    follows : bool
+        Whether the best law is exact and leaves little more noise than smoothing without a law.
+    """
 
     def __init__(self, report: Callable[[str], None]) -> None:
         self._by_size: dict[int, Scored] = {}
-        self._report = report
+        self.report = report
+        self.follows = False
 
     def add(self, model: Scored) -> Scored:
         """Keep a model if it is the best of its size; return it."""
         known = self._by_size.get(model.n_terms)
-        if known is None or model.criterion < known.criterion:
+        if known is None or model.rank < known.rank:
             self._by_size[model.n_terms] = model
-        self._report(f"{model.n_terms:4d} terms  criterion {model.criterion:.6g}")
+        self.report(f"{model.n_terms:4d} terms  criterion {model.criterion:.6g}")
         return model
+
+    def replace(self, model: Scored) -> None:
+        """Put a model in the place of the one of its size."""
+        self._by_size[model.n_terms] = model
 
     @property
     def best(self) -> Scored:
-        """The model with the lowest criterion; the smallest if none has one."""
-        return min(self.models[::-1], key=lambda model: model.criterion)
+        """The exact model with the lowest criterion, else any; the smallest if none has one."""
+        return min(self.models[::-1], key=lambda model: model.rank)
+
+    @property
+    def exact(self) -> bool:
+        """Whether a law was met whose dynamics hold exactly."""
+        return any(model.exact for model in self.models)
 
     @property
     def models(self) -> list[Scored]:
@@ -184,88 +262,85 @@ class Path:
 
 
 def search(problem: Problem, start: JointFit, path: Path) -> Path:
-    """Go down from all terms to too few; then add to and drop from the best while that helps."""
-    first = settle(problem, start)
-    if not np.isfinite(first.criterion):
-        loose = replace(start, loose=True, slack=start.slack * _LOOSER)
-        first = settle(problem, loose)
-    _go_down(problem, path.add(first), path, enough=_ENOUGH)
-    improved = True
-    while improved:
-        improved = False
+    """Improve a start step by step; where no law is exact, with process noise."""
+    if not start.loose:
+        _improve(problem, path.add(settle(problem, start)), path)
+    if not path.exact:
+        loose = replace(start, loose=True, slack=start.slack * (1.0 if start.loose else _LOOSER))
+        _improve(problem, path.add(settle(problem, loose)), path)
+        firm = settle(problem, replace(path.best.fit, loose=False))
+        if firm.exact:
+            _improve(problem, path.add(firm), path)
+    best = None
+    while path.best is not best:
         best = path.best
-        for candidate in _promising(problem, best.fit)[:_N_CANDIDATES]:
-            larger = path.add(
-                settle(problem, _with(best.fit, *candidate), best.criterion + _HOPELESS)
-            )
-            _go_down(problem, larger, path, enough=0.0)
-            improved = path.best.criterion < best.criterion - _GAIN
-            if improved:
-                break
+        _go_down(problem, best, path)
+        if path.best is not best:
+            _improve(problem, path.best, path)
     return path
 
 
-def _go_down(problem: Problem, model: Scored, path: Path, enough: float) -> None:
-    """Drop the weakest terms and refit, until the criterion is `enough` above the lowest met."""
-    lowest = model.criterion
-    while model.n_terms > 1:
-        model = path.add(_drop_some(problem, model, path.best.criterion + _HOPELESS))
-        if not model.criterion <= lowest + enough or (enough == 0 and model.criterion == np.inf):
+def _improve(problem: Problem, model: Scored | None, path: Path) -> None:
+    """Walk from model to better model."""
+    while model is not None:
+        model = _walk(problem, model, path)
+
+
+def _walk(problem: Problem, model: Scored, path: Path) -> Scored | None:
+    """Find a better model: the one that the quadratic model likes best, or a single change."""
+    terms, targets = candidates(problem)
+    quadratic = quadratic_model(problem.law, problem.data, model.fit, terms, targets)
+    if quadratic is None:
+        return None
+    limit = path.best.criterion + _HOPELESS
+    support = support_of(problem, model.fit)
+    goal = quadratic.best(support)
+    going = _order_of_leaving(quadratic, np.union1d(support, goal), goal)
+    n_leaving = len(going)
+    while set(goal) != set(support):
+        trial = path.add(settle(problem, restrict(problem, model.fit, quadratic, goal), limit))
+        if trial.exact > model.exact or trial.criterion < model.criterion - _GAIN:
+            return trial
+        n_leaving //= 2
+        if not n_leaving:
             break
-        lowest = min(lowest, model.criterion)
+        goal = np.setdiff1d(np.union1d(support, goal), going[:n_leaving])
+    if not np.isfinite(model.criterion):
+        return None
+    for move in _single_moves(quadratic, support)[:_N_CANDIDATES]:
+        trial = path.add(settle(problem, restrict(problem, model.fit, quadratic, move), limit))
+        if trial.exact > model.exact or trial.criterion < model.criterion - _GAIN:
+            return trial
+    return None
 
 
-def _drop_some(problem: Problem, model: Scored, limit: float) -> Scored:
-    """Drop a third of the weak terms, else the weakest; if no fit settles, one that is next."""
-    order = np.argsort(significance(model.fit))
-    n_drop = max(1, int((significance(model.fit) < _WEAK).sum()) // 3)
-    smaller = _drop(problem, model, order[:n_drop], limit)
-    if n_drop > 1 and model.criterion < smaller.criterion:
-        smaller = _drop(problem, model, order[:1], limit)
-    for next_weakest in order[1:_N_ALTERNATIVES]:
-        if np.isfinite(smaller.criterion):
+def _single_moves(quadratic: Quadratic, support: np.ndarray) -> list[np.ndarray]:
+    """Supports with one column more or less that lose little by the quadratic model."""
+    now = quadratic.score(support)
+    moves = quadratic.moves(support)
+    scores = np.array([quadratic.score(move) for move in moves])
+    return [moves[i] for i in np.argsort(scores) if scores[i] < now + _CLOSE]
+
+
+def _order_of_leaving(quadratic: Quadratic, support: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """Columns of a support that are not in the goal, the weakest first."""
+    order = []
+    while len(support) > len(goal):
+        weakest = support[quadratic.weakest(support)]
+        leaves = weakest[~np.isin(weakest, goal)][0]
+        order.append(leaves)
+        support = support[support != leaves]
+    return np.array(order, dtype=np.int64)
+
+
+def _go_down(problem: Problem, model: Scored, path: Path) -> None:
+    """Fit the best models with ever fewer terms, until the criterion is `_ENOUGH` too high."""
+    terms, targets = candidates(problem)
+    while model.n_terms > 1 and model.criterion <= path.best.criterion + _ENOUGH:
+        quadratic = quadratic_model(problem.law, problem.data, model.fit, terms, targets)
+        if quadratic is None:
             break
-        smaller = _drop(problem, model, np.array([next_weakest]), limit)
-    return smaller
-
-
-def significance(fit: JointFit) -> np.ndarray:
-    """Absolute coefficients over their standard errors (p,)."""
-    return np.abs(fit.active_xi) / np.sqrt(np.diag(fit.covariance))
-
-
-def _drop(problem: Problem, model: Scored, weakest: np.ndarray, limit: float) -> Scored:
-    """Refit without some terms.
-
-    The others first take over what their covariance says: nearly collinear terms have large
-    coefficients that cancel, and no iteration would find back from dropping one alone.
-    """
-    fit = model.fit
-    kept = np.setdiff1d(np.arange(fit.n_terms), weakest)
-    shared = fit.covariance[np.ix_(kept, weakest)]
-    own = fit.covariance[np.ix_(weakest, weakest)]
-    values = fit.active_xi
-    xi = np.zeros_like(fit.xi)
-    xi[fit.term[kept], fit.target[kept]] = (
-        values[kept] - shared @ np.linalg.lstsq(own, values[weakest], rcond=None)[0]
-    )
-    return settle(problem, replace(fit, xi=xi, term=fit.term[kept], target=fit.target[kept]), limit)
-
-
-def _with(fit: JointFit, term: int, target: int) -> JointFit:
-    """Let one more coefficient vary, from zero."""
-    return replace(fit, term=np.append(fit.term, term), target=np.append(fit.target, target))
-
-
-def _promising(problem: Problem, fit: JointFit) -> list[tuple[int, int]]:
-    """Terms not in the model whose score test promises more than they cost, the best first."""
-    if not np.isfinite(fit.cost):
-        return []
-    outside = np.ones((fit.xi.shape[0], len(problem.targets)), dtype=bool)
-    outside[fit.term, fit.target - problem.targets[0]] = False
-    terms, positions = np.nonzero(outside)
-    targets = problem.targets[positions]
-    wide = replace(fit, term=np.append(fit.term, terms), target=np.append(fit.target, targets))
-    gain = score_gain(problem.law, problem.data, wide, fit.n_terms)
-    price = float(np.log(problem.data.n_seen.sum()))
-    return [(int(terms[j]), int(targets[j])) for j in np.argsort(-gain) if gain[j] > price]
+        support = support_of(problem, model.fit)
+        smaller = quadratic.exchange(np.delete(support, quadratic.weakest(support)[0]))
+        start = restrict(problem, model.fit, quadratic, smaller)
+        model = path.add(settle(problem, start, path.best.criterion + _HOPELESS))

@@ -210,7 +210,7 @@ class PathModel:
     coef, coef_std : ndarray of shape (n_targets, n_terms of the library)
         Coefficients, 0 where a term is not in the model, and their standard errors.
     criterion : float
-        Extended Bayesian information criterion; infinite if the fit did not converge.
+        Minus twice the log evidence; infinite if the fit did not converge.
     misfit : float
         Sum of squared residuals in units of the noise that was estimated without a model: about
         the number of measurements for a model that explains the data.

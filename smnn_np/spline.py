@@ -23,6 +23,8 @@ from .border import Elimination, eliminate_nodes
 _UNIT = np.array([[1 / 20, 1 / 8, 1 / 6], [1 / 8, 1 / 3, 1 / 2], [1 / 6, 1 / 2, 1.0]])
 _WHITEN = np.linalg.inv(np.linalg.cholesky(_UNIT))
 _LOG_RATIO_RANGE = (-20.0, 13.0)
+_MEDIAN_OF_NORMAL = 0.6745  # of the absolute value, at unit standard deviation
+_LONG, _N_STRETCHES = 4000, 4  # nodes above which stretches choose roughness and noise
 _AS_LIKELY = 4.0  # difference in deviance at two standard deviations
 
 
@@ -40,7 +42,7 @@ def smooth(
     measured: np.ndarray,
     count: np.ndarray,
     joined: np.ndarray,
-    cautious: bool = False,
+    guess: str = "likely",
 ) -> Spline:
     """Smooth one series on its nodes.
 
@@ -53,8 +55,9 @@ def smooth(
         measurements that agree exactly are more often copies than proof that there is no noise.
     joined : ndarray of shape (N - 1,), bool
         Whether two neighbours belong to one run.
-    cautious : bool
-        Ask for the largest noise that the likelihood allows instead of the likeliest.
+    guess : {"likely", "robust", "cautious"}
+        The likeliest noise; no more of it than half of the third differences show; the largest
+        that the likelihood allows.
     """
     seen = count > 0
     spread = float(np.std(measured[seen])) or 1.0
@@ -63,22 +66,64 @@ def smooth(
     step = np.where(joined, np.diff(times), 1.0)
     unit = float(np.median(step[joined])) if joined.any() else 1.0
     problem = (step / unit, target, np.sqrt(count), joined)
+    some = _stretches(*problem)
+    n_some, n_links = int((some[2] > 0).sum()), int(some[3].sum())
     n_seen = int(seen.sum())
+    ceiling = _difference_noise(times, target, seen, joined) if guess == "robust" else np.inf
 
     def deviance(log_ratio: float) -> float:
-        elimination = _eliminate(*problem, log_ratio)
-        total = _residual(elimination)
-        n_free = max(n_seen - 3, 1)
-        level = max(total / n_free, 1e-26)
-        log_prior = 3 * joined.sum() * log_ratio * np.log(10.0)
+        elimination = _eliminate(*some, log_ratio)
+        n_free = max(n_some - 3, 1)
+        level = max(elimination.rest / n_free, 1e-26)
+        if level > ceiling**2:
+            return 1e9 * (1 + np.log(level / ceiling**2))
+        log_prior = 3 * n_links * log_ratio * np.log(10.0)
         return n_free * np.log(level) + elimination.log_determinant() + log_prior
 
-    log_ratio = _likeliest(deviance, cautious)
+    log_ratio = _likeliest(deviance, guess == "cautious")
     elimination = _eliminate(*problem, log_ratio)
     nodes = elimination.nodes(np.zeros(0))
-    total = _residual(elimination)
-    noise = np.sqrt(total / max(n_seen - 3, 1))
+    noise = np.sqrt(elimination.rest / max(n_seen - 3, 1))
     return Spline(nodes[:, 0] * spread + offset, nodes[:, 1] * spread / unit, float(noise) * spread)
+
+
+def _stretches(
+    step: np.ndarray, target: np.ndarray, weight: np.ndarray, joined: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Keep four stretches of a long record: they tell roughness and noise well enough."""
+    if len(target) <= _LONG:
+        return step, target, weight, joined
+    length = _LONG // _N_STRETCHES
+    starts = np.linspace(0, len(target) - length, _N_STRETCHES).astype(int)
+    index = (starts[:, None] + np.arange(length)).ravel()
+    if (weight[index] > 0).sum() < length:
+        return step, target, weight, joined
+    joined = joined[np.minimum(index, len(joined) - 1)]
+    joined[length - 1 :: length] = False
+    step = np.where(joined, step[np.minimum(index, len(step) - 1)], 1.0)
+    return step[:-1], target[index], weight[index], joined[:-1]
+
+
+def _difference_noise(
+    times: np.ndarray, measured: np.ndarray, seen: np.ndarray, joined: np.ndarray
+) -> float:
+    """Noise that explains the median third difference: bursts of a signal do not count.
+
+    The likelihood takes a signal for evenly rough; rare bursts of a quiet one pass for noise.
+    """
+    t, y = times[seen], measured[seen]
+    run = np.concatenate([[0], np.cumsum(~joined)])[seen]
+    m = len(t) - 3
+    parts = np.stack([t[i : m + i] for i in range(4)]) if m > 0 else np.ones((4, 0))
+    # Weights of the divided difference, which a parabola passes.
+    apart = parts[:, None] - parts[None] + np.eye(4)[:, :, None]
+    weight = 1.0 / apart.prod(axis=1)
+    weight /= np.sqrt((weight**2).sum(axis=0))
+    difference = (weight * np.stack([y[i : max(m, 0) + i] for i in range(4)])).sum(axis=0)
+    whole = run[3:] == run[:-3]
+    if not whole.any():
+        return np.inf
+    return max(float(np.median(np.abs(difference[whole]))) / _MEDIAN_OF_NORMAL, 1e-9)
 
 
 def _likeliest(deviance: Callable[[float], float], cautious: bool) -> float:
@@ -95,11 +140,6 @@ def _likeliest(deviance: Callable[[float], float], cautious: bool) -> float:
     bounds = (best - 1.5, best + 1.5)
     found = minimize_scalar(deviance, bounds=bounds, method="bounded", options={"xatol": 0.1})
     return float(found.x)
-
-
-def _residual(elimination: Elimination) -> float:
-    """Sum of squares that the solution leaves."""
-    return float(elimination.border_rhs @ elimination.border_rhs)
 
 
 def _eliminate(

@@ -39,6 +39,7 @@ ROWS = (
     ("_objective",),
     ("_settings",),
     ("_emitter",),
+    ("subset",),
     ("optimize", "descent"),
     ("_start",),
     ("_training",),

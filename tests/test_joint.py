@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from smnn_np import dynamics
 from smnn_np.banded import BorderedBands
-from smnn_np.border import eliminate_nodes, solve_border
+from smnn_np.border import eliminate_nodes, eliminate_pieces, solve_border
 from smnn_np.dynamics import Law
 from smnn_np.library import PolynomialLibrary, ScaledLibrary
+from smnn_np.optimize import JointFit, Measurements, gauss_newton
 
 
 def random_bands(rng, n, v, p, link_scale=1.0):
@@ -22,8 +24,7 @@ def random_bands(rng, n, v, p, link_scale=1.0):
 
 def solve(bands):
     elimination = eliminate_nodes(bands)
-    gram = elimination.border.T @ elimination.border
-    parameters, covariance = solve_border(gram, elimination.border.T @ elimination.border_rhs)
+    parameters, covariance = solve_border(elimination.border, elimination.border_rhs)
     return elimination.nodes(parameters), parameters, covariance
 
 
@@ -127,3 +128,31 @@ def test_link_residual_falls_with_the_fifth_power_of_the_step():
         y = np.exp([[0.0], [h]])
         sizes.append(abs(law.residual(y, law.ends(y, xi))[0, 0]))
     assert np.log2(sizes[0] / sizes[1]) == pytest.approx(5.0, abs=0.2)
+
+
+def test_pieces_give_what_one_piece_gives(law, monkeypatch):
+    """Rows made three links at a time: the same border, nodes, residuals and defects."""
+    rng = np.random.default_rng(2)
+    y, xi = rng.standard_normal((6, 2)), 0.1 * rng.standard_normal((10, 2))
+    data = Measurements(y + 0.1, np.ones((6, 2)), np.zeros(2))
+    term, target = np.array([1, 4, 0]), np.array([0, 1, 1])
+    noise, empty = np.full(2, 0.1), np.zeros((0, 0))
+    start = JointFit(y, xi, empty, term, target, noise, 1.0, np.zeros((5, 2)))
+    whole = gauss_newton(law, data, start, 2, 0.0)
+    defects = law.defects(y, xi, 1e-10)
+    monkeypatch.setattr(dynamics, "_PIECE", 3)
+    parts = gauss_newton(law, data, start, 2, 0.0)
+    # The differencing step of the second Jacobian follows the piece.
+    np.testing.assert_allclose(parts.nodes, whole.nodes, rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(parts.covariance, whole.covariance, rtol=1e-6)
+    np.testing.assert_allclose(law.defects(y, xi, 1e-10), defects, atol=1e-10)
+
+
+def test_the_border_is_the_same_however_often_it_is_reduced():
+    """Without the kept rows, and with far more rows than its buffer holds."""
+    bands = random_bands(np.random.default_rng(6), 200, 2, 3)
+    matrix, _ = bands.to_dense()
+    found = eliminate_pieces([bands], 200, keep=False)
+    assert found.kept.shape[0] == 0
+    schur = np.linalg.inv(np.linalg.inv(matrix.T @ matrix)[400:, 400:])
+    np.testing.assert_allclose(found.border.T @ found.border, schur, rtol=1e-9, atol=1e-9)

@@ -78,20 +78,28 @@ def _reflect(block, first, n_rows, start, n_pivots, scratch):  # pragma: no cove
 
 @njit(nogil=True)
 def eliminate(
-    node_weight, node_rhs, left, right, columns, link_rhs, kept, border
+    node_weight, node_rhs, left, right, columns, link_rhs, kept, border, n_border, carry
 ):  # pragma: no cover
-    """Eliminate all node unknowns; fill the kept triangles and the border's rows.
+    """Eliminate the unknowns of a piece's nodes; fill the kept rows, add to the border's rows.
 
-    node_weight, node_rhs (N, V); left, right (N-1, V, V); columns (N-1, V, p); link_rhs (N-1, V);
-    kept (N, V, 2 V + p + 1) receives [triangle, next node, parameters, right-hand side];
-    border (N, V, p + 1) receives the rows on the parameters alone. Returns a status.
+    node_weight, node_rhs (N, V); left, right (L, V, V); columns (L, V, p); link_rhs (L, V); L = N
+    where another piece follows, else N - 1. kept (N, V, 2 V + p + 1) receives [triangle, next node,
+    parameters, right-hand side], or is (0, ...) where nobody asks for it. border (B, p + 1), B >
+    p + 3 V: its first n_border rows, on the parameters alone and right-hand side last, are reduced
+    to p + 1 whenever it is full, and at the end. carry (V, 2 V + p + 1): rows on the first node
+    from the piece before; receives those for the next. Returns the new n_border, or -1 - t if the
+    rows leave node t undetermined.
     """
     n_nodes, v = node_weight.shape
+    n_links = left.shape[0]
     p = columns.shape[2]
     width = 2 * v + p + 1
     block = np.zeros((3 * v, width))
     order = np.zeros(3 * v)
     scratch = np.zeros(width)
+    for i in range(v):
+        for c in range(width):
+            block[i, c] = carry[i, c]
     for t in range(n_nodes):
         # Rows 0 .. v-1 hold the carried triangle of this node.
         n_rows = 2 * v
@@ -100,7 +108,7 @@ def eliminate(
                 block[v + i, c] = 0.0
             block[v + i, i] = node_weight[t, i]
             block[v + i, width - 1] = node_rhs[t, i]
-        if t < n_nodes - 1:
+        if t < n_links:
             n_rows = 3 * v
             for i in range(v):
                 row = 2 * v + i
@@ -114,9 +122,11 @@ def eliminate(
         _reflect(block, 0, n_rows, 0, v, scratch)
         for i in range(v):
             if not abs(block[i, i]) > 0.0:
-                return t
-            for c in range(width):
-                kept[t, i, c] = block[i, c]
+                return -1 - t
+        if kept.shape[0]:
+            for i in range(v):
+                for c in range(width):
+                    kept[t, i, c] = block[i, c]
         # What is left is on the next node and the parameters: triangularize, carry, spill.
         for r in range(v, n_rows):
             for c in range(v):
@@ -126,13 +136,22 @@ def eliminate(
                 block[r - v, c] = block[r, c]
         n_rows -= v
         _sort_rows(block, n_rows, v, order, scratch)
-        n_carried = v if t < n_nodes - 1 else 0
+        n_carried = v if t < n_links else 0
         if n_carried:
             _reflect(block, 0, n_rows, 0, v, scratch)
+        if n_border + n_rows > border.shape[0]:
+            _reflect(border, 0, n_border, 0, p + 1, scratch)
+            n_border = p + 1
         for r in range(n_carried, n_rows):
             for c in range(p + 1):
-                border[t, r - n_carried, c] = block[r, 2 * v + c]
-    return -1
+                border[n_border, c] = block[r, 2 * v + c]
+            n_border += 1
+    for i in range(v):
+        for c in range(width):
+            carry[i, c] = block[i, c]
+    if n_links < n_nodes:
+        _reflect(border, 0, n_border, 0, min(p + 1, n_border), scratch)
+    return n_border
 
 
 @njit(nogil=True)

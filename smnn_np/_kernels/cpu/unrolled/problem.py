@@ -243,10 +243,13 @@ class Scale:
 
     def advance(self, t: Any) -> tuple[list[Number], Lanes]:
         """Powers ``k_t^-r`` (m,), and ``s_t / k_{t+1}``; moves on to the next node."""
-        here = self.inverse.get()
-        after = 1.0 / self.p.scale(self.p.plus(t, 1))
+        here, step, following = self.inverse.get(), self.p.scale(t), self.p.scale(self.p.plus(t, 1))
+        after = 1.0 / following
         self.inverse.set(after)
-        return self.p.shrink(here), self.p.scale(t) * after
+        # On an even grid exactly 1, which a step times its inverse need not be: sums then cancel
+        # without rounding.
+        same = self.p.machine.compare("==", step, following)
+        return self.p.shrink(here), self.p.machine.select(same, 1.0, step * after)
 
 
 def triangle_at(p: Problem, block: Any, t: Any) -> Any:
