@@ -40,7 +40,7 @@ def describe_fit(model: SMNNDiscoverer, best: int, series: Series) -> list[str]:
     return [
         "", f"Equations, {shown} term{'s' * (shown != 1)} (coefficient ± standard error)",
         *(f"  {line}" for line in equations),
-        "", "Path of models (criterion: extended BIC, lower is better)",
+        "", "Path of models (criterion: minus twice the log evidence, lower is better)",
         *_path_table(model, shown, best),
         *([] if shown == best else ["", *_disagreement(model, shown, best, names, terms)]),
         "", f"Noise (standard deviation): {', '.join(noise)}",
@@ -128,7 +128,7 @@ def _disagreement(
         )
     else:
         why = f"it leaves out {', '.join(change)}, which explain less than they cost"
-    return textwrap.wrap(f"{verdict}, by {delta:.1f} (delta BIC): {why}.", 88)
+    return textwrap.wrap(f"{verdict}, by {delta:.1f} (twice the log of an odds ratio): {why}.", 88)
 
 
 def _dropped(model: SMNNDiscoverer, names: list[str], terms: list[str]) -> list[dict[str, Any]]:

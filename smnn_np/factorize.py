@@ -214,10 +214,12 @@ class Factor:
 
         Parameters
         ----------
-        y_bar, y : ndarray of shape (B, T, m)
-            The gradient in y, and y itself as `solve_rows` returned it.
+        y_bar : ndarray of shape (B, T, m)
+            The gradient in y.
         right_side : tuple of ndarray
             What `solve_rows` took.
+        y : ndarray of shape (B, T, m)
+            What it returned.
         bars : tuple of ndarray
             Seven arrays of the inputs' flattened shapes, added to.
         """
