@@ -8,8 +8,8 @@ times each state's spread is added with the seed ``[0, int(1000 * level)]``; the
 given, everything else is the default. Counted are the systems with exactly the true terms, and
 those whose coefficients err by less than 10 % in the spectral norm.
 
-One fit takes seconds, all of them an hour: every fit is appended to the results file as one line,
-and what is there already is not run again. ``--every 3 --first 1`` runs a third, ``--names`` some.
+A fit takes about a second. Every fit is appended to the results file as one line, and what is there
+already is not run again. ``--every 3 --first 1`` runs a third, ``--names`` some.
 """
 
 import argparse

@@ -132,6 +132,16 @@ def check_right_side(inputs: OdeInputs, rhs: Any, initial: Any) -> OdeInputs:
     return inputs._replace(rhs=arrays["rhs"], initial=arrays.get("initial"), dtype=dtype)
 
 
+def check_prior(n_dims: Any, n_orders: Any, weight_smooth: Any) -> None:
+    """Check what `taylor_logdet` asks beyond `ode_factorize`: sizes, and no weight of 0."""
+    for name, value in {"n_dims": n_dims, "n_orders": n_orders}.items():
+        if _read_count(name, value) == 0:
+            raise ValueError(f"{name} = 0: an integer >= 1 is wanted")
+    weights = _read_array("weight_smooth", weight_smooth)
+    wanted = "a weight > 0 is wanted; 0 cuts the grid in two: take the pieces one by one"
+    _refuse_where(weights == 0, "weight_smooth", weights, wanted)
+
+
 def check_cotangent(y_bar: Any, shape: OdeShape) -> NDArray:
     """Check the argument of a pullback: it has exactly the shape of ``y``."""
     y_bar_array = as_float64("y_bar", y_bar)
@@ -296,19 +306,17 @@ def _broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...] | None:
 
 
 def _common_batch(arrays: dict[str, NDArray]) -> tuple[int, ...]:
-    """Broadcast the leading axes; shapes that agree in pairs agree all together."""
+    """Broadcast the leading axes."""
     batches = {name: array.shape[: -len(_AXES[name])] for name, array in arrays.items()}
     common = _broadcast(*batches.values())
-    if common is not None:
-        return common
-    for one, two in itertools.combinations(batches, 2):
-        if _broadcast(batches[one], batches[two]) is None:
-            raise ValueError(
-                f"{one} of shape {arrays[one].shape} and {two} of shape {arrays[two].shape} do "
-                f"not broadcast: the batches {batches[one]} and {batches[two]} must agree axis by "
-                f"axis, or be 1"
-            )
-    raise AssertionError("shapes that agree in pairs agree all together")
+    if common is None:  # shapes that agree in pairs agree all together
+        pairs = itertools.combinations(batches, 2)
+        one, two = next(p for p in pairs if _broadcast(batches[p[0]], batches[p[1]]) is None)
+        raise ValueError(
+            f"{one} of shape {arrays[one].shape} and {two} of shape {arrays[two].shape} do not "
+            f"broadcast: in the batches {batches[one]} and {batches[two]} axes must agree, or be 1"
+        )
+    return common
 
 
 def _count_nonzero(weight: NDArray, core: tuple[int, ...]) -> NDArray:

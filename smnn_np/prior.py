@@ -17,6 +17,7 @@ from math import factorial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._validation import check_prior
 from .ode import ode_factorize
 
 
@@ -48,10 +49,9 @@ def taylor_logdet(
 
     Raises
     ------
-    ValueError
-        If a shape or a value does not fit.
-    numpy.linalg.LinAlgError
-        If a weight is 0: the grid then falls into pieces.
+    TypeError, ValueError
+        If an input has the wrong kind, shape or value; a weight of 0 too, because the grid would
+        fall into pieces.
 
     See Also
     --------
@@ -69,6 +69,7 @@ def taylor_logdet(
     >>> print(f"{smnn.taylor_logdet(0.1, 1, 2, n_steps=11):.4f}")
     -25.0662
     """
+    check_prior(n_dims, n_orders, weight_smooth)
     factor = ode_factorize(
         np.zeros((1, 1, n_dims, n_orders)), steps, n_steps=n_steps, n_initial_orders=n_orders,
         weight_equation=0.0, weight_smooth=weight_smooth, factorization="qr",

@@ -88,3 +88,18 @@ def test_pseudo_determinant_against_eigenvalues(n_steps, n_dims, n_orders):
         values = np.linalg.eigvalsh(normal)
         assert values[free - 1] < 1e-12 < values[free]
         assert_close(logdet[b], np.log(values[free:]).sum())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"n_dims": 0}, "n_dims = 0: an integer >= 1 is wanted"),
+        ({"n_orders": 1.5}, "n_orders = 1.5: an integer >= 0 is wanted"),
+        ({"weight_smooth": [1.0, 0.0, 1.0]}, r"weight_smooth\[1\] = 0.0: a weight > 0 is wanted"),
+        ({"steps": [0.1, -0.1, 0.1]}, r"steps\[1\] = -0.1: every step must be > 0"),
+    ],
+)
+def test_bad_priors_are_refused(change, words):
+    given = {"steps": [0.1, 0.1, 0.1], "n_dims": 1, "n_orders": 2, **change}
+    with pytest.raises((TypeError, ValueError), match=words):
+        smnn.taylor_logdet(**given)

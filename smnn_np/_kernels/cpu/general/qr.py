@@ -1,8 +1,9 @@
 """U and D by Givens QR of the Taylor rows, front by front: ``R = D^1/2 U``.
 
 Weights and steps make rows differ by many powers of ten. Householder QR is accurate row by row
-only if large rows come first; rotations are whatever the order (Anda and Park, Linear Algebra and
-its Applications 232, 1996). Hence each row is rotated into the front as it comes.
+only if large rows come first; rotations are whatever the order (A. A. Anda and H. Park,
+Self-scaling fast rotations for stiff and equality-constrained linear least squares problems, 1996).
+Hence each row is rotated into the front as it comes.
 """
 
 from __future__ import annotations

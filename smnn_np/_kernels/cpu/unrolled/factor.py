@@ -206,8 +206,8 @@ def _merge_links(p: Problem, near: Matrix, weight: Lanes, ratio: Lanes) -> tuple
 def _merge(p: Problem, front: Matrix, row: list[Number]) -> None:
     """Rotate one more row into an upper triangle, by Givens rotations.
 
-    Rotations are accurate row by row whatever the sizes and the order of the rows (Anda and Park,
-    Linear Algebra and its Applications 232, 1996): nothing needs to be sorted.
+    Rotations are accurate row by row whatever the sizes and the order of the rows (see
+    `general.qr`): nothing needs to be sorted.
     """
     for k, held in enumerate(front):
         if is_zero(row[k]):
