@@ -138,8 +138,7 @@ def check_prior(n_dims: Any, n_orders: Any, weight_smooth: Any) -> None:
         if _read_count(name, value) == 0:
             raise ValueError(f"{name} = 0: an integer >= 1 is wanted")
     weights = _read_array("weight_smooth", weight_smooth)
-    wanted = "a weight > 0 is wanted; 0 cuts the grid in two: take the pieces one by one"
-    _refuse_where(weights == 0, "weight_smooth", weights, wanted)
+    _refuse_where(weights == 0, "weight_smooth", weights, "a weight > 0 is wanted, or two grids")
 
 
 def check_cotangent(y_bar: Any, shape: OdeShape) -> NDArray:
@@ -314,7 +313,8 @@ def _common_batch(arrays: dict[str, NDArray]) -> tuple[int, ...]:
         one, two = next(p for p in pairs if _broadcast(batches[p[0]], batches[p[1]]) is None)
         raise ValueError(
             f"{one} of shape {arrays[one].shape} and {two} of shape {arrays[two].shape} do not "
-            f"broadcast: in the batches {batches[one]} and {batches[two]} axes must agree, or be 1"
+            f"broadcast: the batches {batches[one]} and {batches[two]} must agree axis by axis, "
+            f"or be 1"
         )
     return common
 
