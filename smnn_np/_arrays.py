@@ -43,7 +43,7 @@ def on_gpu(given: Mapping[str, Any], before: bool | None = None) -> bool:
     kinds = {
         name: is_cupy(value)
         for name, value in given.items()
-        if is_cupy(value) or getattr(value, "ndim", 0)
+        if is_cupy(value) or getattr(value, "ndim", 0) > 0
     }
     found = set(kinds.values()) | ({before} - {None})
     if len(found) > 1:

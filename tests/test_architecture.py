@@ -25,6 +25,7 @@ ROWS = (
     ("_group",),
     ("border",),
     ("factorize",),
+    ("device",),
     ("adjoint",),
     ("ode",),
     ("prior",),

@@ -11,8 +11,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from ...trust import PIVOT
 from ...unit_link import link_products, link_triangle
-from ..general.rows import PIVOT
 from .problem import Equations, InitialWeights, Problem, Scale, triangle_at
 from .staged import Lanes, Matrix, Number, is_zero, powers
 
