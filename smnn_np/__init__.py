@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .adjoint import OdeGradients, ode_solve_vjp
+    from .constraints import Constraints, energy_preserving
     from .discoverer import SMNNDiscoverer
     from .factorize import Factor
     from .mechanism import Mechanism
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Constraints": "constraints",
     "Factor": "factorize",
     "Mechanism": "mechanism",
     "OdeGradients": "adjoint",
@@ -30,6 +32,7 @@ _HOME = {
     "SMNNRegressor": "regressor",
     "SMNNSmoother": "smoother",
     "derivative": "smoother",
+    "energy_preserving": "constraints",
     "ode_factorize": "ode",
     "ode_solve": "ode",
     "ode_solve_vjp": "adjoint",
@@ -37,6 +40,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Constraints",
     "Factor",
     "Mechanism",
     "OdeGradients",
@@ -45,6 +49,7 @@ __all__ = [
     "SMNNSmoother",
     "__version__",
     "derivative",
+    "energy_preserving",
     "ode_factorize",
     "ode_solve",
     "ode_solve_vjp",

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from ._data import Record
+from ._known import Candidates, Known, scale_candidates
 from .dynamics import Law
 from .library import Library, ScaledLibrary
 from .optimize import JointFit, Measurements, gauss_newton, quadratic_model
@@ -52,6 +53,9 @@ class Problem:
         Indices of the states whose equations are sought.
     noise : ndarray of shape (S,)
         Noise levels found without a law.
+    candidates : Candidates
+    given_noise : ndarray of shape (S,)
+        Noise levels that were given, NaN where none was.
     """
 
     record: Record
@@ -60,6 +64,8 @@ class Problem:
     data: Measurements
     targets: np.ndarray
     noise: np.ndarray
+    candidates: Candidates
+    given_noise: np.ndarray
 
     @property
     def n_initial(self) -> int:
@@ -67,21 +73,26 @@ class Problem:
         return self.data.mean.shape[1] * (1 + int((~self.law.joined).sum()))
 
 
-def smooth_record(record: Record, guess: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def smooth_record(
+    record: Record, guess: str, noise: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Smooth every state on its own: values, slopes (N, S) and noise levels (S,)."""
     n_states = record.mean.shape[1]
     columns = [(record.mean[:, s], record.count[:, s]) for s in range(n_states)]
-    splines = [smooth(record.times, *columns[s], record.joined, guess) for s in range(n_states)]
+    given = [None] * n_states if noise is None else noise
+    splines = [
+        smooth(record.times, *columns[s], record.joined, guess, given[s]) for s in range(n_states)
+    ]
     values = np.stack([spline.value for spline in splines], axis=1)
     slopes = np.stack([spline.slope for spline in splines], axis=1)
     return values, slopes, np.array([spline.noise_std for spline in splines])
 
 
 def pose(
-    record: Record, library: Library, order: int, guess: str
+    record: Record, library: Library, order: int, guess: str, given: Known
 ) -> tuple[Problem, np.ndarray, np.ndarray]:
     """Scale a record and choose its nodes: the problem, starting states and slopes."""
-    values, slopes, noise = smooth_record(record, guess)
+    values, slopes, noise = smooth_record(record, guess, given.noise)
     spread = np.array(
         [_spread(record.mean[:, s][record.count[:, s] > 0]) for s in range(values.shape[1])]
     )
@@ -92,7 +103,7 @@ def pose(
     pieces = np.clip(np.ceil(step / time * _STEPS_PER_UNIT), 1, _MAX_PIECES).astype(int)
     if (pieces > 1).any():
         record = record.insert(pieces)
-        values, slopes, noise = smooth_record(record, guess)
+        values, slopes, noise = smooth_record(record, guess, given.noise)
     values, slopes, noise = values / spread, slopes / spread * time, noise / spread
     n_states = values.shape[1]
     known = np.zeros((order * n_states, order * n_states))
@@ -118,10 +129,14 @@ def pose(
     )
     scales = Scales(state_scale, time, term_scale)
     targets = np.arange((order - 1) * n_states, order * n_states)
-    floor = 1e-9
-    problem = Problem(
-        record, scales, law, Measurements(mean, count, within), targets, np.maximum(noise, floor)
-    )
+    noise = np.maximum(noise, 1e-9)
+    unit = scales.raw_xi(np.ones((len(term_scale), len(state_scale))))[:, targets]
+    told = np.full(len(state_scale), np.nan if given.noise is None else 0.0)
+    told[n_states:] = np.nan
+    told += noise
+    chosen = scale_candidates(given.structure, unit)
+    data = Measurements(mean, count, within)
+    problem = Problem(record, scales, law, data, targets, noise, chosen, told)
     return problem, values, slopes
 
 
@@ -166,8 +181,13 @@ def integral_start(
     gaps = np.diff(values, axis=0)
     rows, sides = _windows(pieces, gaps, law, duration=0.5)
     for position, s in enumerate(problem.targets):
-        n_seen = int(problem.data.n_seen[position])
-        xi[:, s] = _select_columns(rows, sides[:, s], n_most or max(1, int(2 * n_seen**0.5)))
+        n_most_here = n_most or max(1, int(2 * int(problem.data.n_seen[position]) ** 0.5))
+        fixed = problem.candidates.fixed[:, position]
+        mine = problem.candidates.index % len(problem.targets) == position
+        allowed = problem.candidates.index[mine] // len(problem.targets)
+        side = sides[:, s] - rows @ fixed
+        xi[:, s] = fixed
+        xi[allowed, s] = _select_columns(rows[:, allowed], side, n_most_here)
     return xi
 
 
@@ -253,36 +273,54 @@ def tighten(
         # Without a law a spiky signal may have passed for one without noise.
         level = np.sqrt(data.squares(fit.nodes) / np.maximum(data.n_seen, 1))
         slack = max(fit.slack / stride, TIGHTEST)
-        fit = replace(fit, slack=slack, noise=np.maximum(fit.noise, level))
+        noise = np.where(np.isnan(problem.given_noise), np.maximum(fit.noise, level), fit.noise)
+        fit = replace(fit, slack=slack, noise=noise)
     return replace(good or fit, loose=True)
 
 
 def _loosest(problem: Problem, values: np.ndarray, xi: np.ndarray) -> JointFit:
     """Start of a fit whose slack is what the smoothed states leave."""
-    law = problem.law
-    term, position = np.nonzero(xi[:, problem.targets])
+    law, xi = problem.law, xi.copy()
+    support = np.flatnonzero(xi[:, problem.targets].ravel()[problem.candidates.index])
+    rules = problem.candidates.rules
+    if rules is not None:
+        support = np.union1d(support, np.flatnonzero(rules.required))
+        every = np.arange(len(rules.lower))
+        whole = [rules.closed(some) for some in (support, every)]
+        support = next((each for each in whole if each is not None), every)
+        rules = rules.part(support)
+    term, target = (part[support] for part in candidates(problem))
+    start = xi[term, target] if rules is None else rules.nearest(xi[term, target])
+    xi[:, problem.targets] = problem.candidates.fixed
+    xi[term, target] = 0.0 if start is None else start
     residual = law.residuals(values, xi)
     slack = float(np.sqrt(np.mean(residual**2 / law.step[:, None]))) if len(residual) else 1.0
     defect = np.zeros((len(law.step), values.shape[1]))
-    active = (term, problem.targets[position])
-    return JointFit(values, xi, np.zeros((0, 0)), *active, problem.noise, max(slack, 1e-9), defect)
+    some = (values, xi, np.zeros((0, 0)), term, target, problem.noise, max(slack, 1e-9), defect)
+    return JointFit(*some, rules=rules)
 
 
 def candidates(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """Term and target of every candidate coefficient (M,)."""
-    n_terms = len(problem.scales.term)
-    terms, positions = np.divmod(np.arange(n_terms * len(problem.targets)), len(problem.targets))
+    terms, positions = np.divmod(problem.candidates.index, len(problem.targets))
     return terms, problem.targets[positions]
 
 
 def support_of(problem: Problem, fit: JointFit) -> np.ndarray:
     """Indices of a fit's coefficients among the candidates (k,)."""
-    return fit.term * len(problem.targets) + fit.target - problem.targets[0]
+    place = fit.term * len(problem.targets) + fit.target - problem.targets[0]
+    return problem.candidates.support(place)
+
+
+def quadratic_around(problem: Problem, fit: JointFit) -> Quadratic | None:
+    """Quadratic model of the cost in the coefficients of all candidates around a fit."""
+    quadratic = quadratic_model(problem.law, problem.data, fit, *candidates(problem))
+    return None if quadratic is None else replace(quadratic, rules=problem.candidates.rules)
 
 
 def pruned(problem: Problem, fit: JointFit) -> JointFit:
     """Take the terms that the quadratic model of the cost around a fit likes best."""
-    quadratic = quadratic_model(problem.law, problem.data, fit, *candidates(problem))
+    quadratic = quadratic_around(problem, fit)
     if quadratic is None:
         return fit
     return restrict(problem, fit, quadratic, quadratic.best(support_of(problem, fit)))
@@ -299,8 +337,10 @@ def restrict(
     support = np.sort(support)
     terms, targets = (part[support] for part in candidates(problem))
     xi = np.zeros_like(fit.xi)
+    xi[:, problem.targets] = problem.candidates.fixed
     xi[terms, targets] = quadratic.solve(support)[0]
-    return replace(fit, xi=xi, term=terms, target=targets)
+    rules = None if quadratic.rules is None else quadratic.rules.part(support)
+    return replace(fit, xi=xi, term=terms, target=targets, rules=rules, basis=None, held=None)
 
 
 def with_defect(law: Law, fit: JointFit) -> JointFit:
