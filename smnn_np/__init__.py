@@ -20,14 +20,20 @@ if TYPE_CHECKING:
     from .prior import taylor_logdet
     from .regressor import SMNNRegressor
     from .smoother import SMNNSmoother, derivative
+    from .terms import FormulaTerms, FourierTerms, JoinedTerms, PolynomialTerms, RationalTerms
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Constraints": "constraints",
     "Factor": "factorize",
+    "FormulaTerms": "terms",
+    "FourierTerms": "terms",
+    "JoinedTerms": "terms",
     "Mechanism": "mechanism",
     "OdeGradients": "adjoint",
+    "PolynomialTerms": "terms",
+    "RationalTerms": "terms",
     "SMNNDiscoverer": "discoverer",
     "SMNNRegressor": "regressor",
     "SMNNSmoother": "smoother",
@@ -42,8 +48,13 @@ _HOME = {
 __all__ = [
     "Constraints",
     "Factor",
+    "FormulaTerms",
+    "FourierTerms",
+    "JoinedTerms",
     "Mechanism",
     "OdeGradients",
+    "PolynomialTerms",
+    "RationalTerms",
     "SMNNDiscoverer",
     "SMNNRegressor",
     "SMNNSmoother",

@@ -43,8 +43,11 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin):
     degree : int, default=2
         Highest degree of the polynomial candidate terms.
     library : transformer, default=None
-        Candidate terms of [states, controls] instead of polynomials: a scikit-learn transformer
-        with ``get_feature_names_out``. It is fitted to the measured states and controls.
+        Candidate terms of [states, controls] instead of polynomials: `PolynomialTerms`,
+        `FourierTerms`, `RationalTerms`, `FormulaTerms`, a sum of them, or any scikit-learn
+        transformer with ``get_feature_names_out``. A transformer is fitted to the measured states
+        and controls; its derivatives are differenced unless it has a method ``jacobian(X)`` that
+        returns them, (n, n_terms, n_inputs).
     order : {1, 2}, default=1
         Order of the equations; 2 finds x'' = f(x, x', u) from measured x.
     constraints : Constraints, default=None
@@ -151,8 +154,10 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin):
         record = build_record(inputs, states, read_groups(groups, len(inputs)), weight)
         self._y_is_1d = np.asarray(y).ndim == 1
         self.state_names_ = name_states(y, states.shape[1])
-        self._library = build_library(self.library, self.degree, record.points(self.order))
-        self.feature_names_out_ = np.array(self._library.names(self._input_names()), dtype=object)
+        names = self._input_names()
+        points = record.points(self.order)
+        self._library = build_library(self.library, self.degree, points, names)
+        self.feature_names_out_ = np.array(self._library.names(names), dtype=object)
         if isinstance(self._library, PolynomialLibrary):
             self.powers_ = self._library.powers
         given = self._known(states.shape[1])
