@@ -23,15 +23,16 @@ from ._data import (
 )
 from ._equations import EquationsMixin
 from ._known import Known
-from ._path import ModelPath, describe
+from ._path import ModelPath, describe, law_of
+from ._saved import SavedMixin
 from .constraints import Constraints, read_constraints
 from .library import PolynomialLibrary, build_library
 from .selection import discover
-from .simulate import TrajectoryError, fitted_law
+from .simulate import Nodes, TrajectoryError
 from .text import clean_name
 
 
-class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin):
+class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin, SavedMixin):
     """Find the equations y' = f(y, u) behind measured time series.
 
     States at all times and coefficients are fitted together (joint smoothing and identification);
@@ -161,11 +162,11 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin):
         if isinstance(self._library, PolynomialLibrary):
             self.powers_ = self._library.powers
         given = self._known(states.shape[1])
-        self._problem, path = discover(record, self._library, self.order, given, self._report)
-        self._models = path.models
-        shown = (describe(self._problem, model) for model in self._models)
+        problem, path = discover(record, self._library, self.order, given, self._report)
+        self._at = Nodes.of(problem.record)
+        shown = (describe(problem, model) for model in path.models)
         self.path_ = ModelPath(shown, self.state_names_, self.feature_names_out_)
-        self._choose([model is path.best for model in self._models].index(True))
+        self._choose([model is path.best for model in path.models].index(True))
         if not path.follows:
             warnings.warn(
                 "no candidate law follows the data: its trajectories are not to be trusted; "
@@ -263,7 +264,7 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin):
         """Evaluate the measured states run by run: (n, n_targets)."""
         columns = as_columns(t, self.n_features_in_)
         inputs = validate_data(self, columns, dtype=np.float64, reset=False)
-        run = match_runs(self._law.record.labels, read_groups(groups, len(inputs)), len(inputs))
+        run = match_runs(self._at.labels, read_groups(groups, len(inputs)), len(inputs))
         states = np.empty((len(inputs), len(self.state_names_)))
         for r in np.unique(run):
             rows = np.flatnonzero(run == r)
@@ -290,11 +291,12 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin):
 
     def _choose(self, position: int) -> None:
         """Make a model of the path the fitted one."""
-        shown, fit = self.path_[position], self._models[position].fit
+        shown = self.path_[position]
+        self._chosen = position
         self.coef_, self.coef_std_ = shown.coef.copy(), shown.coef_std.copy()
         self.noise_std_ = shown.noise_std.copy()
-        names = self._input_names()[: fit.nodes.shape[1]]
-        self._law = fitted_law(self._problem, fit, self._library, names)
+        names = self._input_names()[: shown.states.shape[1]]
+        self._law = law_of(shown, self._library, self._at, names)
 
     def _report(self, line: str) -> None:
         """Write a stage of the fit to stderr, if asked to."""
