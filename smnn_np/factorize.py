@@ -40,7 +40,7 @@ class Factor:
 
     def __init__(self, inputs: OdeInputs, keep: bool | None = True) -> None:
         self._inputs = inputs
-        self.rows = taylor_rows(inputs)
+        self.rows = taylor_rows(inputs, halve=keep is not True)
         self._judged = False
         self._lock = threading.RLock()  # a solve may replace a group
         series = np.arange(self.rows.n_series)
