@@ -12,14 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import as_float64, is_finite, result_dtype
-
-# --- The linear ODE: ode_solve, ode_solve_vjp, ode_factorize ---------------------------------
+from ._arrays import as_float64, is_finite, on_gpu, result_dtype, to_numpy
 
 FACTORIZATIONS = ("auto", "cholesky", "qr")
 
-# The trailing axes of every array argument; "|1" marks those that broadcast. Leading axes are
-# the batch and always broadcast.
+# Trailing axes of every array; "|1" marks those that broadcast, as the leading ones (batch) do.
 _AXES = {
     "coefficients": ("n_steps|1", "n_equations", "n_dims", "n_orders"),
     "rhs": ("n_steps|1", "n_equations"),
@@ -62,6 +59,7 @@ class OdeInputs(NamedTuple):
     central: bool
     factorization: str
     dtype: np.dtype  # of the result
+    on_gpu: bool  # some arrays are CuPy's, the others are those of numbers and lists
 
 
 def check_ode(
@@ -80,9 +78,9 @@ def check_ode(
     given = {"coefficients": coefficients, "rhs": rhs, "steps": steps, **weights}
     if initial is not None:
         given["initial"] = initial
+    flags = {"central": central, "factorization": factorization, "on_gpu": on_gpu(given)}
     arrays = {name: _read_array(name, value) for name, value in given.items()}
     n_rows = _initial_rows_of(arrays.get("initial"), n_initial_steps)
-    flags = {"central": central, "factorization": factorization}
     return _check_system(arrays, n_steps, n_rows, dtype=result_dtype(*given.values()), **flags)
 
 
@@ -99,13 +97,13 @@ def check_left_side(
 ) -> OdeInputs:
     """Check all that `ode_factorize` takes; rhs and initial of the result are None."""
     given = {"coefficients": coefficients, "steps": steps, **weights}
+    flags = {"central": central, "factorization": factorization, "on_gpu": on_gpu(given)}
     arrays = {name: _read_array(name, value) for name, value in given.items()}
     if n_initial_orders is None:
         n_initial_orders = arrays["coefficients"].shape[-1] - 1
     counts = {"n_initial_steps": n_initial_steps, "n_initial_orders": n_initial_orders}
     n_rows = tuple(_read_count(name, value) for name, value in counts.items())
     n_rows = n_rows if all(n_rows) else (0, 0)
-    flags = {"central": central, "factorization": factorization}
     return _check_system(arrays, n_steps, n_rows, dtype=result_dtype(*given.values()), **flags)
 
 
@@ -119,6 +117,7 @@ def check_right_side(inputs: OdeInputs, rhs: Any, initial: Any) -> OdeInputs:
             f"give initial values where it has initial rows, None where it has none"
         )
     given = {"rhs": rhs} if initial is None else {"rhs": rhs, "initial": initial}
+    on_gpu(given, inputs.on_gpu)
     arrays = {name: _read_array(name, value) for name, value in given.items()}
     for name, array in arrays.items():
         _check_axes(name, array, shape, "the factor was made so")
@@ -141,8 +140,9 @@ def check_prior(n_dims: Any, n_orders: Any, weight_smooth: Any) -> None:
     _refuse_where(weights == 0, "weight_smooth", weights, "a weight > 0 is wanted, or two grids")
 
 
-def check_cotangent(y_bar: Any, shape: OdeShape) -> NDArray:
-    """Check the argument of a pullback: it has exactly the shape of ``y``."""
+def check_cotangent(y_bar: Any, shape: OdeShape, gpu: bool = False) -> NDArray:
+    """Check the argument of a pullback: it has exactly the shape of ``y``, and lives with it."""
+    on_gpu({"y_bar": y_bar}, before=gpu)
     y_bar_array = as_float64("y_bar", y_bar)
     wanted = (*shape.batch, shape.n_steps, shape.n_dims, shape.n_orders)
     if y_bar_array.shape != wanted:
@@ -187,12 +187,12 @@ def _refuse_where(bad: NDArray, name: str, array: NDArray, wanted: str) -> None:
     if bad.any():
         index = _first(bad)
         where = str(list(index)) if index else ""
-        raise ValueError(f"{name}{where} = {array[index]}: {wanted}")
+        raise ValueError(f"{name}{where} = {array[index].item()}: {wanted}")
 
 
 def _first(bad: NDArray) -> tuple[int, ...]:
     """Return the index of the first true entry, in C order."""
-    return tuple(int(i) for i in np.unravel_index(np.argmax(bad), bad.shape))
+    return tuple(int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
 
 
 def _read_count(name: str, value: Any) -> int:
@@ -323,7 +323,7 @@ def _count_nonzero(weight: NDArray, core: tuple[int, ...]) -> NDArray:
     """Count nonzero entries of a weight broadcast to ``(..., *core)``, in time of its own size."""
     own = weight.shape[-len(core) :]
     repeats = math.prod(n for n, m in zip(core, own, strict=True) if m == 1)
-    return np.count_nonzero(weight, axis=tuple(range(-len(core), 0))) * repeats
+    return to_numpy(np.count_nonzero(weight, axis=tuple(range(-len(core), 0)))) * repeats
 
 
 def _check_determined(inputs: OdeInputs) -> None:
