@@ -96,11 +96,12 @@ def _link_tables(n_orders: int, central: bool) -> tuple[Array, Array, Array]:
 
 def flatten_batch(array: Array, batch: tuple[int, ...], n_core: int) -> Array:
     """Leading dimensions to one: the product of `batch`, or 1 where all series share the values."""
-    lead, core = array.shape[: array.ndim - n_core], array.shape[array.ndim - n_core :]
-    if prod(lead) != 1 and lead != batch:
-        array = np.broadcast_to(array, batch + core)
+    n_lead = array.ndim - n_core
+    lead, core = array.shape[:n_lead], array.shape[n_lead:]
+    if lead != batch and prod(lead) != 1:
+        array = np.ascontiguousarray(np.broadcast_to(array, batch + core))
         lead = batch
-    return read_only(np.ascontiguousarray(array).reshape((prod(lead), *core)))
+    return read_only(array.reshape((prod(lead), *core)))
 
 
 def read_only(array: Array) -> Array:

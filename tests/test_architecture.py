@@ -16,6 +16,7 @@ PACKAGE = Path(smnn_np.__file__).parent
 # `__init__` is exempt: it is the front door.
 ROWS = (
     ("_arrays",),
+    ("_determined",),
     ("_validation",),
     ("_table",),
     ("banded",),
