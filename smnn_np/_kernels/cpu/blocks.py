@@ -10,7 +10,7 @@ import numpy as np
 
 from ..jit import njit
 from . import kernel
-from .general.rows import OPTIONS, counts, node_scale
+from .general.rows import HELPER, OPTIONS, counts, node_scale
 
 CONTRACTION = 0.01  # each correction against the one before, for Cholesky to be believed
 REMAINDER = 2.0**-46  # 64 rounding units: what may be left, relative to the largest entry
@@ -20,19 +20,19 @@ LOST = 0.5  # a last correction this large, relative to the solution: there is n
 FINE, REJECTED = -1, -2  # verdicts on a solution; another is the node at which it is lost
 
 
-@njit(**OPTIONS)
+@njit(**HELPER)
 def n_abreast(rows):
     """Series of a block."""
     return len(rows.lanes) // len(rows.ends)
 
 
-@njit(**OPTIONS)
+@njit(**HELPER)
 def _node(rows, end, k):
     """The node that a lane is at, given its own count."""
     return k if end == 0 else 2 * (rows.length - 1) - k
 
 
-@njit(**OPTIONS)
+@njit(**HELPER)
 def _failure(rows, failed, place):
     """Node at which a series of a block failed, -1 if it did not."""
     n_ends, first, node = len(rows.ends), rows.length, -1
@@ -63,7 +63,7 @@ def qr_blocks(rows, listed, triangle, status):
             status[block * abreast + k] = _failure(rows, failed, k)
 
 
-@njit(**OPTIONS)
+@njit(**HELPER)
 def _worst_ratio(now, before, floor, lane, n_lanes):
     """Largest ratio over a lane's unknowns, each against no less than `floor` of the largest.
 
@@ -81,7 +81,7 @@ def _worst_ratio(now, before, floor, lane, n_lanes):
     return worst
 
 
-@njit(**OPTIONS)
+@njit(**HELPER)
 def _worst_node(rows, x, lane, m):
     """Node of the largest entry of a series whose first lane this is."""
     worst, node = -1.0, 0
@@ -94,7 +94,7 @@ def _worst_node(rows, x, lane, m):
     return node
 
 
-@njit(**OPTIONS)
+@njit(**HELPER)
 def _pool(rows, norms):
     """Give both lanes of a series the larger of their two norms, NaN if one is."""
     n_ends = len(rows.ends)
@@ -134,7 +134,7 @@ def solve_blocks(
         for correction in range(n_corrections + 1):
             earlier, before = norms[correction % 3], norms[(correction + 1) % 3]
             now = norms[(correction + 2) % 3]
-            if correction == 0:
+            if correction == 0 and len(rows.sizes) > 0:
                 kernel.begin(rows, listed, block, rhs, initial, target, triangle, z, start, x)
             else:
                 kernel.descend(rows, listed, block, rhs, initial, target, triangle, z, start, x)
