@@ -55,6 +55,7 @@ ROWS = (
     ("_smoothing",),
     ("discoverer", "regressor", "smoother"),
     ("display",),
+    ("_kdv", "_records", "_simulated"),
     ("datasets",),
     ("testing",),
     ("exact",),
