@@ -51,6 +51,7 @@ ROWS = (
     ("_driven",),
     ("_asked",),
     ("_marginal",),
+    ("_bands",),
     ("_learn",),
     ("_smoothing",),
     ("discoverer", "regressor", "smoother"),
