@@ -49,6 +49,10 @@ _CLOSE = 10.0  # a change that the quadratic model likes less than this is tried
 _GAIN = 1e-3  # least improvement of the criterion
 _ENOUGH = 100.0  # a model this much worse than the best ends the path
 _HOPELESS = 1000.0  # a model this much worse is not fitted to the end
+NO_LAW = (
+    "no candidate law follows the data: its trajectories are not to be trusted; "
+    "try another degree, or more samples a period."
+)
 
 
 @dataclass(frozen=True)

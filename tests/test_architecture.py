@@ -47,6 +47,7 @@ ROWS = (
     ("identify",),
     ("selection",),
     ("simulate",),
+    ("_posterior",),
     ("_driven",),
     ("_asked",),
     ("_marginal",),
