@@ -246,6 +246,7 @@ def eliminate(law: Law, data: Measurements, fit: JointFit, keep: bool = True) ->
 
 def _rows(law: Law, data: Measurements, fit: JointFit) -> Iterator[BorderedBands]:
     """Linearize at a fit, piece by piece; OverflowError where a row is not finite."""
+    law, xi, term = law.on(fit.xi, fit.term)
     for first, stop in law.pieces():
         part, y = law.part(first, stop), fit.nodes[first : stop + 1]
         own = slice(first, stop if stop < len(law.step) else len(fit.nodes))
@@ -254,9 +255,9 @@ def _rows(law: Law, data: Measurements, fit: JointFit) -> Iterator[BorderedBands
         damped = np.sqrt(node_weight**2 + 1e-10)
         node_rhs = node_weight**2 * (data.mean[own] - fit.nodes[own]) / damped
         weight = link_weight(part, fit.slack)
-        ends = part.ends(y, fit.xi, curved=True)
+        ends = part.ends(y, xi, curved=True)
         residual = part.residual(y, ends) - fit.defect[first:stop]
-        rows = part.link_rows(ends, weight, fit.term, fit.target)
+        rows = part.link_rows(ends, weight, term, fit.target)
         link = (*rows, -weight[:, None] * residual)
         if not all(np.isfinite(each).all() for each in (*link, node_rhs)):
             raise OverflowError
