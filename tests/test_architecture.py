@@ -48,6 +48,7 @@ ROWS = (
     ("identify",),
     ("selection",),
     ("simulate",),
+    ("_posterior",),
     ("_driven",),
     ("_asked",),
     ("_marginal",),
