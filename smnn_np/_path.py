@@ -6,9 +6,7 @@ from typing import Any
 import numpy as np
 
 from .identify import Problem
-from .library import Library
 from .selection import Scored
-from .simulate import FittedLaw, Nodes
 
 _SHOWN = 3  # changes of one model that the printed table names
 
@@ -32,8 +30,6 @@ class PathModel:
     noise_std : ndarray of shape (n_targets,)
         Standard deviation of the measurements around the model.
     converged : bool
-    states : ndarray of shape (n_nodes, n_states)
-        Smoothed states at the nodes of the fit; [x, x'] if ``order=2``.
     """
 
     n_terms: int
@@ -43,7 +39,6 @@ class PathModel:
     misfit: float
     noise_std: np.ndarray
     converged: bool
-    states: np.ndarray
 
 
 class ModelPath(list[PathModel]):
@@ -153,16 +148,4 @@ def describe(problem: Problem, model: Scored) -> PathModel:
         float((squares / problem.noise[seen] ** 2).sum()),
         fit.noise[seen] * scales.state[seen],
         bool(np.isfinite(model.criterion) and not fit.loose),
-        fit.nodes * scales.state,
     )
-
-
-def law_of(model: PathModel, library: Library, at: Nodes, names: list[str]) -> FittedLaw:
-    """Build the law of a model; names are those of the states at a node."""
-    n_targets, n_states = len(model.coef), model.states.shape[1]
-    coef = np.zeros((model.coef.shape[1], n_states))
-    coef[:, n_states - n_targets :] = model.coef.T
-    known = np.zeros((n_states, n_states))
-    if n_states > n_targets:  # the first half's rates are the second half
-        known[:n_targets, n_targets:] = np.eye(n_targets)
-    return FittedLaw(library, coef, known, at, model.states, names)

@@ -1,4 +1,8 @@
-"""Fitted discoverers as JSON: plain text, with a number that says how to read it, and no pickle."""
+"""Fitted discoverers as JSON: plain text, with a number that says how to read it, and no pickle.
+
+What is written are the measurements on the nodes of the fit and, in the user's units, all models of
+the path with their smoothed states: nothing that depends on how a fit is done.
+"""
 
 import json
 import sys
@@ -10,19 +14,19 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from ._data import Record
+from ._json import pack, unpack
+from ._known import scale_candidates
 from ._path import ModelPath, PathModel
-from .constraints import Constraints
+from ._scaled import ScaledLibrary
+from .dynamics import Law
+from .identify import Problem, Scales
 from .library import FormulaLibrary, PolynomialLibrary
-from .simulate import Nodes
-from .terms import FormulaTerms, FourierTerms, JoinedTerms, PolynomialTerms, RationalTerms
+from .optimize import JointFit, Measurements
+from .selection import Scored
 
 _FORMAT = "smnn_np.SMNNDiscoverer"
 _SCHEMA = 1  # raise it when a reader of the number before could not read the file
-_TERMS = {
-    each.__name__: each
-    for each in (FormulaTerms, FourierTerms, JoinedTerms, PolynomialTerms, RationalTerms)
-}
-_FIELDS = ("n_terms", "coef", "coef_std", "criterion", "misfit", "noise_std", "converged", "states")
 
 
 class SavedMixin(BaseEstimator):
@@ -87,21 +91,22 @@ class SavedMixin(BaseEstimator):
 
 def write_json(model: Any) -> str:
     """Write a fitted discoverer."""
+    problem = model._problem
+    models = zip(model.path_, model._models, strict=True)
     document = {
         "format": _FORMAT,
         "schema": _SCHEMA,
         "version": sys.modules[__package__].__version__,
-        "parameters": {name: _pack(value, name) for name, value in model.get_params(False).items()},
+        "parameters": {name: pack(value, name) for name, value in model.get_params(False).items()},
         "states": list(model.state_names_),
         "terms": [str(term) for term in model.feature_names_out_],
         "inputs": [str(name) for name in getattr(model, "feature_names_in_", [])],
         "n_features_in": int(model.n_features_in_),
         "y_is_1d": bool(model._y_is_1d),
         "library": _pack_library(model._library),
-        "nodes": {name: _pack(value, "groups") for name, value in vars(model._at).items()},
-        "path": [
-            {name: _pack(getattr(each, name), name) for name in _FIELDS} for each in model.path_
-        ],
+        "record": {name: pack(value, "groups") for name, value in vars(problem.record).items()},
+        "scales": {name: pack(value, name) for name, value in vars(problem.scales).items()},
+        "path": [_pack_model(*each, problem) for each in models],
         "chosen": model._chosen,
     }
     return json.dumps(document, allow_nan=False)
@@ -129,7 +134,7 @@ def read_json(text: str, model: Any) -> Any:
 
 def _fill(model: Any, document: Mapping[str, Any]) -> None:
     """Set the attributes of a fitted model."""
-    model.set_params(**{name: _unpack(value) for name, value in document["parameters"].items()})
+    model.set_params(**{name: unpack(value) for name, value in document["parameters"].items()})
     model.state_names_ = document["states"]
     model.feature_names_out_ = np.array(document["terms"], dtype=object)
     if document["inputs"]:
@@ -138,76 +143,71 @@ def _fill(model: Any, document: Mapping[str, Any]) -> None:
     model._library = _unpack_library(document["library"])
     if isinstance(model._library, PolynomialLibrary):
         model.powers_ = model._library.powers
-    model._at = Nodes(**{name: _unpack(value) for name, value in document["nodes"].items()})
-    path = [
-        PathModel(**{name: _unpack(each[name]) for name in _FIELDS}) for each in document["path"]
-    ]
-    model.path_ = ModelPath(path, model.state_names_, model.feature_names_out_)
+    record = Record(**{name: unpack(value) for name, value in document["record"].items()})
+    scales = Scales(**{name: unpack(value) for name, value in document["scales"].items()})
+    model._problem = _problem(record, scales, model._library, model.order)
+    fields = PathModel.__dataclass_fields__
+    path = [{name: unpack(value) for name, value in each.items()} for each in document["path"]]
+    shown = [PathModel(**{name: each[name] for name in fields}) for each in path]
+    model.path_ = ModelPath(shown, model.state_names_, model.feature_names_out_)
+    model._models = [Scored(_fit(each, model._problem), each["criterion"]) for each in path]
     model._choose(document["chosen"])
 
 
-def _pack(value: Any, name: str) -> Any:
-    """Turn a value into what JSON holds; what it does not hold stands in a {"kind": value}."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float | np.floating | np.integer | np.bool_):
-        number = value.item() if isinstance(value, np.generic) else value
-        return (
-            number
-            if not isinstance(number, float) or np.isfinite(number)
-            else {"float": repr(number)}
-        )
-    if isinstance(value, list | tuple):
-        return [_pack(each, name) for each in value]
-    if isinstance(value, np.ndarray) and value.dtype.kind in "fiubU":
-        return {"array": _pack(value.ravel().tolist(), name), "shape": list(value.shape)}
-    if isinstance(value, np.ndarray):
-        return {"array": [_pack(each, name) for each in value.ravel()], "shape": list(value.shape)}
-    if isinstance(value, Mapping):
-        return {"mapping": [[_pack(key, name), _pack(value[key], name)] for key in value]}
-    if isinstance(value, Constraints):
-        return {"constraints": {key: _pack(each, key) for key, each in vars(value).items() if each}}
-    if type(value).__name__ in _TERMS and type(value) is _TERMS[type(value).__name__]:
-        parameters = value.get_params(deep=False).items()
-        return {
-            "terms": type(value).__name__,
-            "parameters": {k: _pack(v, k) for k, v in parameters},
-        }
-    raise ValueError(
-        f"{name} = {value!r} cannot be written as JSON; use a library of smnn_np (PolynomialTerms, "
-        "FormulaTerms, ...), or pickle."
+def _pack_model(shown: PathModel, model: Scored, problem: Problem) -> dict[str, Any]:
+    """Turn a model of the path into text."""
+    fit, state = model.fit, problem.scales.state
+    values = vars(shown) | {
+        "nodes": fit.nodes * state,
+        "node_noise": fit.noise * state,
+        "slack": fit.slack,
+        "loose": fit.loose,
+        "term": fit.term,
+        "target": fit.target,
+        "basis": fit.basis,
+    }
+    return {name: pack(value, name) for name, value in values.items()}
+
+
+def _fit(packed: Mapping[str, Any], problem: Problem) -> JointFit:
+    """Turn a model of the path into a fit; its costs are not known any more."""
+    raw = np.zeros((len(problem.scales.term), len(problem.scales.state)))
+    raw[:, problem.targets] = packed["coef"].T
+    nodes = packed["nodes"] / problem.scales.state
+    return JointFit(
+        nodes,
+        problem.scales.scaled_xi(raw),
+        np.zeros((0, 0)),
+        packed["term"].astype(np.int64),
+        packed["target"].astype(np.int64),
+        packed["node_noise"] / problem.scales.state,
+        packed["slack"],
+        np.zeros((len(problem.law.step), nodes.shape[1])),
+        loose=packed["loose"],
+        basis=packed["basis"],
     )
 
 
-def _unpack(value: Any) -> Any:
-    """Turn what `_pack` made into what it was; sequences are lists."""
-    if isinstance(value, list):
-        return [_unpack(each) for each in value]
-    if not isinstance(value, dict):
-        return value
-    if "float" in value:
-        return float(value["float"])
-    if "array" in value:
-        return np.array(_unpack(value["array"])).reshape(value["shape"])
-    if "mapping" in value:
-        return {_key(key): _unpack(each) for key, each in value["mapping"]}
-    if "constraints" in value:
-        return Constraints(**_places(value["constraints"]))
-    parameters = {key: _unpack(each) for key, each in value["parameters"].items()}
-    return _TERMS[value["terms"]](**parameters)
-
-
-def _places(packed: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn the fields of constraints into what their constructor takes."""
-    fields = {name: _unpack(value) for name, value in packed.items()}
-    for name in ("require", "forbid"):
-        fields[name] = [tuple(place) for place in fields.get(name, ())]
-    return fields
-
-
-def _key(key: Any) -> Any:
-    """Key of a mapping: a name, or the pair of a place."""
-    return tuple(key) if isinstance(key, list) else key
+def _problem(record: Record, scales: Scales, library: Any, order: int) -> Problem:
+    """Put a problem together again, as far as a fitted law asks for it."""
+    n_measured, n_states = record.mean.shape[1], len(scales.state)
+    known = np.zeros((n_states, n_states))
+    if order == 2:
+        known[:n_measured, n_measured:] = np.eye(n_measured)
+    input_scale = np.append(scales.state, np.ones(record.controls.shape[1]))
+    step = np.where(record.joined, np.diff(record.times) / scales.time, 1.0)
+    scaled = ScaledLibrary(library, input_scale, scales.term)
+    law = Law(scaled, known, step, record.joined, record.controls)
+    spread = scales.state[:n_measured]
+    mean, count = np.zeros((2, len(record.times), n_states))
+    mean[:, :n_measured], count[:, :n_measured] = record.mean / spread, record.count
+    within = np.zeros(n_states)
+    within[:n_measured] = record.within / spread**2
+    targets = np.arange(n_states - n_measured, n_states)
+    every = scale_candidates(None, np.ones((len(scales.term), n_measured)))
+    unknown = np.full(n_states, np.nan)
+    data = Measurements(mean, count, within)
+    return Problem(record, scales, law, data, targets, unknown, every, unknown)
 
 
 def _pack_library(library: Any) -> dict[str, Any]:
@@ -220,7 +220,7 @@ def _pack_library(library: Any) -> dict[str, Any]:
             "shown": [str(name) for name in library.shown],
             "sources": library.sources(),
         }
-    return _pack(library, "library")
+    return pack(library, "library")
 
 
 def _unpack_library(packed: Mapping[str, Any]) -> Any:

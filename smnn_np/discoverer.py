@@ -3,6 +3,7 @@
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -23,12 +24,13 @@ from ._data import (
 )
 from ._equations import EquationsMixin
 from ._known import Known
-from ._path import ModelPath, describe, law_of
+from ._path import ModelPath, describe
+from ._posterior import spread_run
 from ._saved import SavedMixin
 from .constraints import Constraints, read_constraints
 from .library import PolynomialLibrary, build_library
-from .selection import discover
-from .simulate import Nodes, TrajectoryError
+from .selection import NO_LAW, discover
+from .simulate import TrajectoryError, fitted_law
 from .text import clean_name
 
 
@@ -138,7 +140,6 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin, SavedMixi
         Returns
         -------
         SMNNDiscoverer
-            The fitted estimator.
 
         Raises
         ------
@@ -162,18 +163,13 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin, SavedMixi
         if isinstance(self._library, PolynomialLibrary):
             self.powers_ = self._library.powers
         given = self._known(states.shape[1])
-        problem, path = discover(record, self._library, self.order, given, self._report)
-        self._at = Nodes.of(problem.record)
-        shown = (describe(problem, model) for model in path.models)
+        self._problem, path = discover(record, self._library, self.order, given, self._report)
+        self._models = path.models
+        shown = (describe(self._problem, model) for model in self._models)
         self.path_ = ModelPath(shown, self.state_names_, self.feature_names_out_)
-        self._choose([model is path.best for model in path.models].index(True))
+        self._choose([model is path.best for model in self._models].index(True))
         if not path.follows:
-            warnings.warn(
-                "no candidate law follows the data: its trajectories are not to be trusted; "
-                "try another degree, or more samples a period.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+            warnings.warn(NO_LAW, ConvergenceWarning, stacklevel=2)
         return self
 
     def select(self, k: int) -> Self:
@@ -197,7 +193,9 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin, SavedMixi
         self._choose(sizes.index(k))
         return self
 
-    def predict(self, t: ArrayLike, groups: ArrayLike | None = None) -> np.ndarray:
+    def predict(
+        self, t: ArrayLike, groups: ArrayLike | None = None, return_std: bool = False
+    ) -> Any:
         """Evaluate the states: smoothed inside the fitted span, simulated beyond it.
 
         Parameters
@@ -206,14 +204,18 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin, SavedMixi
             Times, in any order, and the controls there.
         groups : array-like of shape (n,), default=None
             Runs; needed if several were fitted.
+        return_std : bool, default=False
+            Return standard deviations too: of the states, given the terms, not of new
+            measurements; beyond the span by the linearized equations.
 
         Returns
         -------
-        ndarray of shape (n, n_states), or (n,) if `y` was 1-D
+        ndarray of shape (n, n_states), or (n,) if `y` was 1-D; with `return_std` a tuple of two
         """
         check_is_fitted(self)
-        states = self._by_run(self._law.predict_run, t, groups)
-        return states[:, 0] if self._y_is_1d else states
+        parts = (self._law.predict_run, partial(spread_run, self._law))[: 1 + return_std]
+        found = tuple(self._by_run(part, t, groups) for part in parts)
+        return found if return_std else found[0]
 
     def score(
         self,
@@ -261,25 +263,24 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin, SavedMixi
     def _by_run(
         self, evaluate: Callable[[int, np.ndarray], np.ndarray], t: ArrayLike, groups: Any
     ) -> np.ndarray:
-        """Evaluate the measured states run by run: (n, n_targets)."""
-        columns = as_columns(t, self.n_features_in_)
-        inputs = validate_data(self, columns, dtype=np.float64, reset=False)
-        run = match_runs(self._at.labels, read_groups(groups, len(inputs)), len(inputs))
+        """Evaluate the measured states run by run: (n, n_targets), or (n,) if `y` was 1-D."""
+        t = as_columns(t, self.n_features_in_)
+        inputs = validate_data(self, t, dtype=np.float64, reset=False)
+        run = match_runs(self._law.record.labels, read_groups(groups, len(inputs)), len(inputs))
         states = np.empty((len(inputs), len(self.state_names_)))
         for r in np.unique(run):
             rows = np.flatnonzero(run == r)
             states[rows] = evaluate(int(r), inputs[rows])[:, : states.shape[1]]
-        return states
+        return states[:, 0] if self._y_is_1d else states
 
     def _input_names(self) -> list[str]:
         """Names of the library's inputs: states, velocities, controls."""
         names = list(self.state_names_)
         if self.order == 2:
             names += [f"{name}'" for name in names]
-        given = getattr(self, "feature_names_in_", None)
-        if given is not None:
-            return names + [clean_name(str(name)) for name in given[1:]]
-        return names + [f"u{i}" for i in range(self.n_features_in_ - 1)]
+        plain = ["t", *(f"u{i}" for i in range(self.n_features_in_ - 1))]
+        given = getattr(self, "feature_names_in_", plain)
+        return names + [clean_name(str(name)) for name in given[1:]]
 
     def _known(self, n_states: int) -> Known:
         """Read what the constructor was told of noise and structure."""
@@ -291,12 +292,12 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin, SavedMixi
 
     def _choose(self, position: int) -> None:
         """Make a model of the path the fitted one."""
-        shown = self.path_[position]
+        shown, fit = self.path_[position], self._models[position].fit
         self._chosen = position
         self.coef_, self.coef_std_ = shown.coef.copy(), shown.coef_std.copy()
         self.noise_std_ = shown.noise_std.copy()
-        names = self._input_names()[: shown.states.shape[1]]
-        self._law = law_of(shown, self._library, self._at, names)
+        names = self._input_names()[: fit.nodes.shape[1]]
+        self._law = fitted_law(self._problem, fit, self._library, names)
 
     def _report(self, line: str) -> None:
         """Write a stage of the fit to stderr, if asked to."""

@@ -1,24 +1,19 @@
-"""From a record to a converged joint fit of all candidate terms: smooth, start, tighten."""
+"""From a problem to a converged joint fit of all candidate terms: start, tighten, restrict."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
 from ._data import Record
-from ._known import Candidates, Known, scale_candidates
+from ._known import Candidates
 from .dynamics import Law
-from .library import Library, ScaledLibrary
 from .optimize import JointFit, Measurements, gauss_newton, quadratic_model
-from .spline import smooth
 from .subset import Quadratic
 
-NEGLIGIBLE = 0.1  # chi-square of the links at which the dynamics count as exact
+_NEGLIGIBLE = (0.1, 1e-6)  # chi-square of the links that counts as none: at least, a measurement
 TIGHTEST = 1e-13  # slack below which the links would measure their own rounding
 _MAX_STAGES = 14
-_MAX_PIECES = 16
-_STEPS_PER_UNIT = 6.0
 
 
 @dataclass(frozen=True)
@@ -72,93 +67,10 @@ class Problem:
         """Number of initial states of all runs."""
         return self.data.mean.shape[1] * (1 + int((~self.law.joined).sum()))
 
-
-def smooth_record(
-    record: Record, guess: str, noise: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Smooth every state on its own: values, slopes (N, S) and noise levels (S,)."""
-    n_states = record.mean.shape[1]
-    columns = [(record.mean[:, s], record.count[:, s]) for s in range(n_states)]
-    given = [None] * n_states if noise is None else noise
-    splines = [
-        smooth(record.times, *columns[s], record.joined, guess, given[s]) for s in range(n_states)
-    ]
-    values = np.stack([spline.value for spline in splines], axis=1)
-    slopes = np.stack([spline.slope for spline in splines], axis=1)
-    return values, slopes, np.array([spline.noise_std for spline in splines])
-
-
-def pose(
-    record: Record, library: Library, order: int, guess: str, given: Known
-) -> tuple[Problem, np.ndarray, np.ndarray]:
-    """Scale a record and choose its nodes: the problem, starting states and slopes."""
-    values, slopes, noise = smooth_record(record, guess, given.noise)
-    spread = np.array(
-        [_spread(record.mean[:, s][record.count[:, s] > 0]) for s in range(values.shape[1])]
-    )
-    speed = np.sqrt(np.mean((slopes / spread) ** 2))
-    span = np.ptp(record.times) or 1.0
-    time = 1.0 / max(float(speed), 1e-3 / span)
-    step = np.where(record.joined, np.diff(record.times), 0.0)
-    pieces = np.clip(np.ceil(step / time * _STEPS_PER_UNIT), 1, _MAX_PIECES).astype(int)
-    if (pieces > 1).any():
-        record = record.insert(pieces)
-        values, slopes, noise = smooth_record(record, guess, given.noise)
-    values, slopes, noise = values / spread, slopes / spread * time, noise / spread
-    n_states = values.shape[1]
-    known = np.zeros((order * n_states, order * n_states))
-    mean, count, within = record.mean / spread, record.count, record.within / spread**2
-    state_scale = spread
-    if order == 2:
-        known[:n_states, n_states:] = np.eye(n_states)
-        values, slopes = _with_velocities(values, slopes, record, time)
-        mean, count = (np.concatenate([a, np.zeros_like(a)], axis=1) for a in (mean, count))
-        within, noise = np.append(within, np.zeros(n_states)), np.append(noise, np.ones(n_states))
-        state_scale = np.append(spread, spread / time)
-    input_scale = np.append(state_scale, np.ones(record.controls.shape[1]))
-    inputs = np.concatenate([values, record.controls], axis=1)
-    raw = library.values(inputs * input_scale)
-    term_scale = np.sqrt(np.mean(raw**2, axis=0))
-    term_scale = np.where(term_scale > 0, term_scale, 1.0)
-    law = Law(
-        ScaledLibrary(library, input_scale, term_scale),
-        known,
-        np.where(record.joined, np.diff(record.times) / time, 1.0),
-        record.joined,
-        record.controls,
-    )
-    scales = Scales(state_scale, time, term_scale)
-    targets = np.arange((order - 1) * n_states, order * n_states)
-    noise = np.maximum(noise, 1e-9)
-    unit = scales.raw_xi(np.ones((len(term_scale), len(state_scale))))[:, targets]
-    told = np.full(len(state_scale), np.nan if given.noise is None else 0.0)
-    told[n_states:] = np.nan
-    told += noise
-    chosen = scale_candidates(given.structure, unit)
-    data = Measurements(mean, count, within)
-    problem = Problem(record, scales, law, data, targets, noise, chosen, told)
-    return problem, values, slopes
-
-
-def _with_velocities(
-    values: np.ndarray, slopes: np.ndarray, record: Record, time: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Append slopes as states; their slopes are differenced."""
-    bend = np.zeros_like(slopes)
-    edges = np.flatnonzero(np.concatenate([[True], ~record.joined, [True]]))
-    for start, stop in pairwise(edges):
-        if stop - start > 1:
-            bend[start:stop] = np.gradient(
-                slopes[start:stop], record.times[start:stop] / time, axis=0
-            )
-    return np.concatenate([values, slopes], axis=1), np.concatenate([slopes, bend], axis=1)
-
-
-def _spread(values: np.ndarray) -> float:
-    """Spread of a state; its size where it does not vary; one where it is zero."""
-    spread = float(np.std(values)) if len(values) else 0.0
-    size = float(np.abs(values).max(initial=0.0))
-    return spread if spread > 1e-12 * size else (size or 1.0)
+    @property
+    def negligible(self) -> float:
+        """Chi-square of the links at which the dynamics count as exact."""
+        return max(_NEGLIGIBLE[0], _NEGLIGIBLE[1] * float(self.data.n_seen.sum()))
 
 
 def integral_start(
@@ -265,7 +177,7 @@ def tighten(
             f"slack {fit.slack:.1e}  {fit.n_terms} terms  misfit {fit.data_cost:.6g}  "
             f"links {fit.link_cost:.3g}"
         )
-        if fit.link_cost < NEGLIGIBLE or fit.slack <= TIGHTEST:
+        if fit.link_cost < problem.negligible or fit.slack <= TIGHTEST:
             return fit
         if good is not None and not fit.converged and not fit.link_cost < n_seen:
             return replace(good, loose=True)
@@ -314,8 +226,8 @@ def support_of(problem: Problem, fit: JointFit) -> np.ndarray:
 
 def quadratic_around(problem: Problem, fit: JointFit) -> Quadratic | None:
     """Quadratic model of the cost in the coefficients of all candidates around a fit."""
-    quadratic = quadratic_model(problem.law, problem.data, fit, *candidates(problem))
-    return None if quadratic is None else replace(quadratic, rules=problem.candidates.rules)
+    found = quadratic_model(problem.law, problem.data, fit, *candidates(problem))
+    return found and replace(found, rules=problem.candidates.rules)
 
 
 def pruned(problem: Problem, fit: JointFit) -> JointFit:

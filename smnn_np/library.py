@@ -8,6 +8,7 @@ transformers of which only values are known.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from itertools import combinations_with_replacement
 from math import comb
@@ -36,6 +37,9 @@ class Library(Protocol):
 
     def jacobian(self, points: np.ndarray) -> np.ndarray:
         """Slopes (n, n_terms, n_inputs) at points (n, n_inputs)."""
+
+    def take(self, terms: np.ndarray) -> "Library":
+        """Return the library of some of the terms."""
 
 
 class SourceLibrary(Library, Protocol):
@@ -83,6 +87,12 @@ class PolynomialLibrary:
         return ["*".join("*".join([v] * p) for v, p in zip(inputs, row, strict=True) if p) or "1.0"
                 for row in self.powers.tolist()]  # fmt: skip
 
+    def take(self, terms: np.ndarray) -> "PolynomialLibrary":
+        """Return the library of some of the terms."""
+        some = copy(self)
+        some.powers = self.powers[terms]
+        return some
+
     def names(self, inputs: Sequence[str]) -> list[str]:
         """Write each term with the names of the inputs; the constant is "1"."""
         return [_monomial_name(row, inputs) for row in self.powers]
@@ -122,6 +132,11 @@ class FormulaLibrary:
     def sources(self) -> list[str]:
         """Terms as Python expressions."""
         return self._sources
+
+    def take(self, terms: np.ndarray) -> "FormulaLibrary":
+        """Return the library of some of the terms."""
+        shown, sources = ([each[k] for k in terms] for each in (self.shown, self._sources))
+        return FormulaLibrary(self.inputs, shown, sources)
 
     def names(self, inputs: Sequence[str]) -> list[str]:
         """Names of the terms: they are written in the names that they were made with."""
@@ -181,11 +196,18 @@ class TransformerLibrary:
 
     def __init__(self, transformer: object) -> None:
         self.transformer = transformer
+        self._terms: slice | np.ndarray = slice(None)
+
+    def take(self, terms: np.ndarray) -> "TransformerLibrary":
+        """Return the library of some of the terms; all are evaluated nevertheless."""
+        some = copy(self)
+        some._terms = terms if isinstance(self._terms, slice) else self._terms[terms]
+        return some
 
     def names(self, inputs: Sequence[str]) -> list[str]:
         """Return the transformer's own names of its outputs."""
         names = self.transformer.get_feature_names_out(list(inputs))  # type: ignore[attr-defined]
-        return [str(name) for name in names]
+        return [str(name) for name in np.array(names, dtype=object)[self._terms]]
 
     def values(self, points: np.ndarray) -> np.ndarray:
         """Transform the points: (n, n_inputs) -> (n, n_terms); NaN where a trial flow blew up."""
@@ -193,7 +215,7 @@ class TransformerLibrary:
         # Transformers refuse what is not finite, and zero points: let one harmless point stand in.
         harmless = np.where(finite[:, None], points, 0.0)
         values = np.asarray(self.transformer.transform(harmless), dtype=np.float64)  # type: ignore[attr-defined]
-        return np.where(finite[:, None], values, np.nan)
+        return np.where(finite[:, None], values[:, self._terms], np.nan)
 
     def jacobian(self, points: np.ndarray) -> np.ndarray:
         """Ask the transformer, or difference it: (n, n_inputs) -> (n, n_terms, n_inputs)."""
@@ -250,34 +272,6 @@ def _with_numbers(term: str, inputs: Sequence[str], parameters: Mapping[str, flo
         return f"{parameters[name]:.6g}" if parameters[name] >= 0 else f"({parameters[name]:.6g})"
 
     return re.sub(r"[^\W\d]\w*'*", number, term)
-
-
-class ScaledLibrary:
-    """A library in scaled inputs and terms: term_a(inputs * input_scale) / term_scale_a.
-
-    Keeps every number of the fit near one whatever the units, for any library.
-    """
-
-    def __init__(
-        self,
-        library: Library,
-        input_scale: np.ndarray,
-        term_scale: np.ndarray,
-    ) -> None:
-        self.library = library
-        self.input_scale = input_scale
-        self.term_scale = term_scale
-        self._slope_scale = input_scale / term_scale[:, None]
-
-    def values(self, points: np.ndarray) -> np.ndarray:
-        """Evaluate every scaled term: (n, n_inputs) -> (n, n_terms)."""
-        values = self.library.values(points * self.input_scale)
-        return np.divide(values, self.term_scale, out=values)
-
-    def jacobian(self, points: np.ndarray) -> np.ndarray:
-        """Differentiate every scaled term: (n, n_inputs) -> (n, n_terms, n_inputs)."""
-        slopes = self.library.jacobian(points * self.input_scale)
-        return np.multiply(slopes, self._slope_scale, out=slopes)
 
 
 def build_library(

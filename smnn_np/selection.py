@@ -11,12 +11,11 @@ import numpy as np
 from ._criterion import FLOOR, criterion, leftover, noise_levels
 from ._data import Record
 from ._known import Known
+from ._pose import pose
 from .identify import (
-    NEGLIGIBLE,
     TIGHTEST,
     Problem,
     integral_start,
-    pose,
     quadratic_around,
     restrict,
     support_of,
@@ -39,6 +38,10 @@ _CLOSE = 10.0  # a change that the quadratic model likes less than this is tried
 _GAIN = 1e-3  # least improvement of the criterion
 _ENOUGH = 100.0  # a model this much worse than the best ends the path
 _HOPELESS = 1000.0  # a model this much worse is not fitted to the end
+NO_LAW = (
+    "no candidate law follows the data: its trajectories are not to be trusted; "
+    "try another degree, or more samples a period."
+)
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ def _widen(problem: Problem, path: "Path") -> None:
     best, n_candidates = path.best, len(problem.candidates.index)
     if not best.exact or 2 * (n_candidates + problem.n_initial) > problem.data.n_seen.sum():
         return
-    quadratic = quadratic_around(problem, best.fit)
+    quadratic = path.quadratic(problem, best.fit)
     every = None if quadratic is None else quadratic.closed(np.arange(n_candidates))
     if quadratic is not None and every is not None:
         start = restrict(problem, best.fit, quadratic, every)
@@ -173,7 +176,7 @@ def _settle_once(
         fit = with_defect(problem.law, fit)
         fit = gauss_newton(problem.law, problem.data, fit, max_iter=10, tolerance=0.05)
         n_iter += fit.n_iter
-        exact = fit.loose or fit.link_cost < NEGLIGIBLE or fit.slack <= TIGHTEST
+        exact = fit.loose or fit.link_cost < problem.negligible or fit.slack <= TIGHTEST
         bound = criterion(problem, fit)
         noise, slack = noise_levels(problem, fit, floor), fit.slack
         change = noise / fit.noise
@@ -184,7 +187,7 @@ def _settle_once(
         last, fit = fit, replace(fit, noise=noise, slack=slack)
     else:
         fit = last
-    settled = exact or fit.link_cost < 10 * NEGLIGIBLE
+    settled = exact or fit.link_cost < 10 * problem.negligible
     score = bound if settled else np.inf
     return Scored(replace(fit, n_iter=n_iter), score), bound
 
@@ -202,6 +205,13 @@ class Path:
         self._by_size: dict[int, Scored] = {}
         self.report = report
         self.follows = False
+        self._quadratic: tuple[JointFit, Quadratic | None] | None = None
+
+    def quadratic(self, problem: Problem, fit: JointFit) -> Quadratic | None:
+        """Return the quadratic model in all candidates around a fit; the last one is kept."""
+        if self._quadratic is None or self._quadratic[0] is not fit:
+            self._quadratic = (fit, quadratic_around(problem, fit))
+        return self._quadratic[1]
 
     def add(self, model: Scored) -> Scored:
         """Keep a model if it is the best of its size; return it."""
@@ -258,7 +268,7 @@ def _improve(problem: Problem, model: Scored | None, path: Path) -> None:
 
 def _walk(problem: Problem, model: Scored, path: Path) -> Scored | None:
     """Find a better model: the one that the quadratic model likes best, or a single change."""
-    quadratic = quadratic_around(problem, model.fit)
+    quadratic = path.quadratic(problem, model.fit)
     if quadratic is None:
         return None
     limit = path.best.criterion + _HOPELESS
@@ -306,11 +316,19 @@ def _order_of_leaving(quadratic: Quadratic, support: np.ndarray, goal: np.ndarra
 
 
 def _go_down(problem: Problem, model: Scored, path: Path) -> None:
-    """Fit the best models with ever fewer terms, until the criterion is `_ENOUGH` too high."""
+    """Fit the best models with ever fewer terms, until the criterion is `_ENOUGH` too high.
+
+    In a long record a fit that fails is dear: the quadratic model must see a chance.
+    """
+    n_seen = float(problem.data.n_seen.sum())
     while model.n_terms > 1 and model.criterion <= path.best.criterion + _ENOUGH:
-        quadratic = quadratic_around(problem, model.fit)
-        smaller = None if quadratic is None else quadratic.shrunk(support_of(problem, model.fit))
+        quadratic = path.quadratic(problem, model.fit)
+        support = support_of(problem, model.fit)
+        smaller = None if quadratic is None else quadratic.shrunk(support)
         if quadratic is None or smaller is None:
+            break
+        loss = quadratic.score(smaller) - quadratic.score(support)
+        if len(problem.record.times) > _LONG and loss > n_seen:
             break
         start = restrict(problem, model.fit, quadratic, smaller)
         model = path.add(settle(problem, start, path.best.criterion + _HOPELESS))

@@ -10,7 +10,9 @@ from scipy.integrate import solve_ivp
 
 from ._data import Record
 from .compiled import DONE, ESCAPED, compile_function, compiled_rate, follow
+from .identify import Problem
 from .library import Library
+from .optimize import JointFit
 
 _TOLERANCE = 1e-9
 _MAX_EVALUATIONS = 30_000  # about half a second
@@ -18,32 +20,6 @@ _BLOWN_UP = 1e6  # times its usual size
 
 
 Controls = np.ndarray | Callable[[float], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Nodes:
-    """Where a law was fitted.
-
-    Attributes
-    ----------
-    times : ndarray of shape (N,)
-        Increasing within a run.
-    controls : ndarray of shape (N, n_controls)
-    run : ndarray of shape (N,)
-        Index into `labels`.
-    labels : ndarray
-        Labels of the runs.
-    """
-
-    times: np.ndarray
-    controls: np.ndarray
-    run: np.ndarray
-    labels: np.ndarray
-
-    @classmethod
-    def of(cls, record: Record) -> "Nodes":
-        """Take the nodes of a record, without its measurements."""
-        return cls(record.times, record.controls, record.run, record.labels)
 
 
 @dataclass(frozen=True)
@@ -57,19 +33,24 @@ class FittedLaw:
         Coefficients of all states; of a second-order law only the velocities have any.
     known : ndarray of shape (S, S)
         The known linear part.
-    at : Nodes
+    record : Record
+        Nodes and runs.
     states : ndarray of shape (N, S)
         Smoothed states at the nodes.
     names : list of str
         Names of the states.
+    problem, fit : Problem, JointFit
+        What it was found from, in scaled units.
     """
 
     library: Library
     coef: np.ndarray
     known: np.ndarray
-    at: Nodes
+    record: Record
     states: np.ndarray
     names: list[str]
+    problem: Problem
+    fit: JointFit
 
     def rate(self, states: np.ndarray, controls: np.ndarray) -> np.ndarray:
         """Right-hand side at states (n, S) and controls (n, n_controls)."""
@@ -82,7 +63,7 @@ class FittedLaw:
     @property
     def n_controls(self) -> int:
         """Number of controls."""
-        return self.at.controls.shape[1]
+        return self.record.controls.shape[1]
 
     @cached_property
     def _compiled(self) -> tuple[Any, np.ndarray, np.ndarray] | None:
@@ -129,15 +110,15 @@ class FittedLaw:
 
     def predict_run(self, run: int, inputs: np.ndarray) -> np.ndarray:
         """States of one run at inputs (m, 1 + n_controls): (m, S)."""
-        nodes = np.flatnonzero(self.at.run == run)
-        times, states = self.at.times[nodes], self.states[nodes]
-        slopes = self.rate(states, self.at.controls[nodes])
+        nodes = np.flatnonzero(self.record.run == run)
+        times, states = self.record.times[nodes], self.states[nodes]
+        slopes = self.rate(states, self.record.controls[nodes])
         wanted = inputs[:, 0]
         predicted = hermite(times, states, slopes, np.clip(wanted, times[0], times[-1]))
         for beyond, edge in ((wanted > times[-1], -1), (wanted < times[0], 0)):
             if beyond.any():
-                first = np.append(times[edge], self.at.controls[nodes[edge]])
-                path = self._follow(states[edge], np.vstack([first, inputs[beyond]]))
+                first = np.append(times[edge], self.record.controls[nodes[edge]])
+                path = self.follow(states[edge], np.vstack([first, inputs[beyond]]))
                 predicted[beyond] = path[1:]
         return predicted
 
@@ -145,9 +126,9 @@ class FittedLaw:
         """Trajectory of one run from its state at the first of the inputs (m, 1 + n_controls)."""
         first = inputs[[np.argmin(inputs[:, 0])]]
         start = self.predict_run(run, first)[0]
-        return self._follow(start, np.vstack([first, inputs]))[1:]
+        return self.follow(start, np.vstack([first, inputs]))[1:]
 
-    def _follow(self, start: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+    def follow(self, start: np.ndarray, inputs: np.ndarray) -> np.ndarray:
         """Integrate from the first of the inputs to all others, which lie on one side of it."""
         times, place = np.unique(inputs[:, 0], return_inverse=True)
         controls = np.empty((len(times), inputs.shape[1] - 1))
@@ -274,3 +255,12 @@ def hermite(
     rise = values[i + 1] - values[i]
     bend = (1 - u) * (slopes[i] * h - rise) - u * (slopes[i + 1] * h - rise)
     return values[i] + u * rise + u * (1 - u) * bend
+
+
+def fitted_law(problem: Problem, fit: JointFit, library: Library, names: list[str]) -> FittedLaw:
+    """Build the law of a fit, with its smoothed states, in the user's units."""
+    scales = problem.scales
+    known = problem.law.known * (scales.state / scales.time)[:, None] / scales.state
+    states = fit.nodes * scales.state
+    record, coef = problem.record, scales.raw_xi(fit.xi)
+    return FittedLaw(library, coef, known, record, states, names, problem, fit)
