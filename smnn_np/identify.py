@@ -305,7 +305,7 @@ def restrict(
     terms, targets = (part[support] for part in candidates(problem))
     xi = np.zeros_like(fit.xi)
     xi[terms, targets] = quadratic.solve(support)[0]
-    return replace(fit, xi=xi, term=terms, target=targets)
+    return replace(fit, xi=xi, term=terms, target=targets, converged=False)
 
 
 def with_defect(law: Law, fit: JointFit) -> JointFit:
