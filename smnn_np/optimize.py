@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ._rules import Rules
 from .banded import BorderedBands
 from .border import Elimination, eliminate_pieces, solve_border
 from .dynamics import Law
@@ -74,6 +75,12 @@ class JointFit:
     converged : bool
     log_information : float
         Log det(1 + F) of the information F on the active coefficients.
+    rules : Rules or None
+        What is known of the active coefficients.
+    basis : ndarray of shape (p, r) or None
+        Directions in which the rules leave them free.
+    held : ndarray of shape (p,) or None
+        Which of them are at a bound.
     """
 
     nodes: np.ndarray
@@ -90,6 +97,9 @@ class JointFit:
     n_iter: int = 0
     converged: bool = False
     log_information: float = np.inf
+    rules: Rules | None = None
+    basis: np.ndarray | None = None
+    held: np.ndarray | None = None
 
     @property
     def cost(self) -> float:
@@ -105,6 +115,11 @@ class JointFit:
     def active_xi(self) -> np.ndarray:
         """Active coefficients (p,)."""
         return self.xi[self.term, self.target]
+
+    @property
+    def free_xi(self) -> np.ndarray:
+        """Coefficients along the directions that rules leave free (r,)."""
+        return self.active_xi if self.basis is None else self.basis.T @ self.active_xi
 
     @property
     def n_terms(self) -> int:
@@ -166,12 +181,11 @@ def _damped_step(
     nodes follow from whatever the coefficients do.
     """
     model = _quadratic(fit, elimination, fit.active_xi)
-    _, covariance = solve_border(model.triangle, model.rhs)
-    fit = replace(fit, covariance=covariance, log_information=log_information(elimination.border))
+    fit = _with_uncertainty(fit, model, elimination.border)
     size = np.linalg.norm(model.triangle, axis=0)
     for _ in range(_MAX_TRIALS):
         damped = np.concatenate([model.triangle, np.diag(np.sqrt(damping) * size)])
-        coefficients, _ = solve_border(damped, np.append(model.rhs, np.zeros(fit.n_terms)))
+        coefficients = _border_step(fit, damped, np.append(model.rhs, np.zeros(fit.n_terms)))
         # Where damping of the coefficients alone does not help the whole step is shortened.
         length = min(1.0, np.sqrt(0.1 / damping)) if damping else 1.0
         step = length * elimination.nodes(coefficients)
@@ -181,6 +195,31 @@ def _damped_step(
             return trial, lower
         damping = max(10 * damping, _LEAST_DAMPING)
     return fit, np.inf
+
+
+def _border_step(fit: JointFit, triangle: np.ndarray, rhs: np.ndarray) -> np.ndarray:
+    """Step of the coefficients that minimizes |triangle step - rhs| under the rules (p,)."""
+    if fit.rules is None:
+        return solve_border(triangle, rhs)[0]
+    answer = fit.rules.solve(triangle, rhs + triangle @ fit.active_xi)
+    return np.zeros(fit.n_terms) if answer is None else answer.xi - fit.active_xi
+
+
+def _with_uncertainty(fit: JointFit, model: Quadratic, border: np.ndarray) -> JointFit:
+    """Bring covariance and information up to date: none along directions that are not free."""
+    if fit.rules is None:
+        _, covariance = solve_border(model.triangle, model.rhs)
+        return replace(fit, covariance=covariance, log_information=log_information(border))
+    answer = fit.rules.solve(model.triangle, model.rhs + model.triangle @ fit.active_xi)
+    if answer is None:
+        return replace(fit, covariance=np.diag(np.full(fit.n_terms, 1e30)))
+    return replace(
+        fit,
+        covariance=answer.covariance(model.triangle),
+        log_information=log_information(border @ answer.basis),
+        basis=answer.basis,
+        held=answer.held,
+    )
 
 
 def _move(

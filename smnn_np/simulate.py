@@ -10,7 +10,6 @@ from ._data import Record
 from .identify import Problem
 from .library import Library
 from .optimize import JointFit
-from .selection import Scored
 
 _TOLERANCE = 1e-9
 _MAX_EVALUATIONS = 60_000  # about a second
@@ -201,53 +200,6 @@ def hermite(
     rise = values[i + 1] - values[i]
     bend = (1 - u) * (slopes[i] * h - rise) - u * (slopes[i + 1] * h - rise)
     return values[i] + u * rise + u * (1 - u) * bend
-
-
-@dataclass(frozen=True)
-class PathModel:
-    """One model of the path, in the user's units.
-
-    Attributes
-    ----------
-    n_terms : int
-        Number of coefficients.
-    coef, coef_std : ndarray of shape (n_targets, n_terms of the library)
-        Coefficients, 0 where a term is not in the model, and their standard errors.
-    criterion : float
-        Minus twice the log evidence; infinite if the fit did not converge.
-    misfit : float
-        Sum of squared residuals in units of the noise that was estimated without a model: about
-        the number of measurements for a model that explains the data.
-    noise_std : ndarray of shape (n_targets,)
-        Standard deviation of the measurements around the model.
-    converged : bool
-    """
-
-    n_terms: int
-    coef: np.ndarray
-    coef_std: np.ndarray
-    criterion: float
-    misfit: float
-    noise_std: np.ndarray
-    converged: bool
-
-
-def describe(problem: Problem, model: Scored) -> PathModel:
-    """Turn a scored fit into the user's units."""
-    fit, targets, scales = model.fit, problem.targets, problem.scales
-    std = np.zeros_like(fit.xi)
-    std[fit.term, fit.target] = np.sqrt(np.diag(fit.covariance))
-    seen = slice(0, len(targets))
-    squares = problem.data.squares(fit.nodes)[seen]
-    return PathModel(
-        fit.n_terms,
-        scales.raw_xi(fit.xi)[:, targets].T,
-        scales.raw_xi(std)[:, targets].T,
-        model.criterion,
-        float((squares / problem.noise[seen] ** 2).sum()),
-        fit.noise[seen] * scales.state[seen],
-        bool(np.isfinite(model.criterion) and not fit.loose),
-    )
 
 
 def fitted_law(problem: Problem, fit: JointFit, library: Library, names: list[str]) -> FittedLaw:

@@ -44,6 +44,7 @@ def smooth(
     count: np.ndarray,
     joined: np.ndarray,
     guess: str = "likely",
+    noise_std: float | None = None,
 ) -> Spline:
     """Smooth one series on its nodes.
 
@@ -59,6 +60,8 @@ def smooth(
     guess : {"likely", "robust", "cautious"}
         The likeliest noise; no more of it than half of the third differences show; the largest
         that the likelihood allows.
+    noise_std : float, default=None
+        The noise, where it is known; then `guess` says nothing.
     """
     seen = count > 0
     spread = float(np.std(measured[seen])) or 1.0
@@ -70,22 +73,26 @@ def smooth(
     some = _stretches(*problem)
     n_some, n_links = int((some[2] > 0).sum()), int(some[3].sum())
     n_seen = int(seen.sum())
+    given = None if noise_std is None else max(noise_std / spread, 1e-13)
     ceiling = _difference_noise(times, target, seen, joined) if guess == "robust" else np.inf
 
     def deviance(log_ratio: float) -> float:
         elimination = _eliminate(*some, log_ratio)
         n_free = max(n_some - 3, 1)
+        log_prior = 3 * n_links * log_ratio * np.log(10.0)
+        if given is not None:
+            # In units of its variance the process is 10^log_ratio times as strong as the noise.
+            return elimination.rest / given**2 + elimination.log_determinant() + log_prior
         level = max(elimination.rest / n_free, 1e-26)
         if level > ceiling**2:
             return 1e9 * (1 + np.log(level / ceiling**2))
-        log_prior = 3 * n_links * log_ratio * np.log(10.0)
         return n_free * np.log(level) + elimination.log_determinant() + log_prior
 
-    log_ratio = _likeliest(deviance, guess == "cautious")
+    log_ratio = _likeliest(deviance, guess == "cautious" and given is None)
     elimination = _eliminate(*problem, log_ratio)
     nodes = elimination.nodes(np.zeros(0))
-    noise = np.sqrt(elimination.rest / max(n_seen - 3, 1))
-    return Spline(nodes[:, 0] * spread + offset, nodes[:, 1] * spread / unit, float(noise) * spread)
+    noise = float(np.sqrt(elimination.rest / max(n_seen - 3, 1))) if given is None else given
+    return Spline(nodes[:, 0] * spread + offset, nodes[:, 1] * spread / unit, noise * spread)
 
 
 def _stretches(
