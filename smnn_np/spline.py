@@ -24,7 +24,8 @@ _UNIT = np.array([[1 / 20, 1 / 8, 1 / 6], [1 / 8, 1 / 3, 1 / 2], [1 / 6, 1 / 2, 
 _WHITEN = np.linalg.inv(np.linalg.cholesky(_UNIT))
 _LOG_RATIO_RANGE = (-20.0, 13.0)
 _MEDIAN_OF_NORMAL = 0.6745  # of the absolute value, at unit standard deviation
-_LONG, _N_STRETCHES = 4000, 4  # nodes above which stretches choose roughness and noise
+_LONG = 4000  # nodes above which stretches choose roughness and noise
+_N_STRETCHES, _LENGTH = 4, 500
 _AS_LIKELY = 4.0  # difference in deviance at two standard deviations
 
 
@@ -100,10 +101,10 @@ def _stretches(
     """Keep four stretches of a long record: they tell roughness and noise well enough."""
     if len(target) <= _LONG:
         return step, target, weight, joined
-    length = _LONG // _N_STRETCHES
+    length = _LENGTH
     starts = np.linspace(0, len(target) - length, _N_STRETCHES).astype(int)
     index = (starts[:, None] + np.arange(length)).ravel()
-    if (weight[index] > 0).sum() < length:
+    if (weight[index] > 0).sum() < 2 * length:
         return step, target, weight, joined
     joined = joined[np.minimum(index, len(joined) - 1)]
     joined[length - 1 :: length] = False
