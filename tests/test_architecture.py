@@ -54,7 +54,7 @@ ROWS = (
     ("_smoothing",),
     ("discoverer", "regressor", "smoother"),
     ("display",),
-    ("_kdv", "_records", "_simulated"),
+    ("_closed_forms", "_kdv", "_records", "_simulated"),
     ("datasets",),
     ("testing",),
     ("exact",),
