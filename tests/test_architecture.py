@@ -70,7 +70,7 @@ ROWS = (
     ("_equations",),
     ("discoverer", "regressor", "smoother"),
     ("display",),
-    ("_kdv", "_records", "_simulated"),
+    ("_closed_forms", "_kdv", "_records", "_simulated"),
     ("datasets",),
     ("testing",),
     ("exact",),
