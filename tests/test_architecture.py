@@ -27,6 +27,7 @@ ROWS = (
     ("border",),
     ("_rules",),
     ("factorize",),
+    ("device",),
     ("adjoint",),
     ("ode",),
     ("prior",),
