@@ -20,8 +20,8 @@ HAS_GPU = _has_gpu()
 if not HAS_GPU:  # before anything imports Numba: the GPU's kernels then run as Python
     os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")
 
-import numpy as np
-import pytest
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
 
 
 @pytest.fixture(params=[np.float64, np.float32], ids=["float64", "float32"])
