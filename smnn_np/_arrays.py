@@ -4,6 +4,7 @@ NumPy's in the memory of the host, CuPy's in that of a GPU, never both in one ca
 called with a CuPy array runs CuPy's (``__array_function__``), so that most code need not ask.
 """
 
+import math
 from collections.abc import Mapping
 from importlib import import_module
 from types import ModuleType
@@ -41,9 +42,9 @@ def on_gpu(given: Mapping[str, Any], before: bool | None = None) -> bool:
         What was found for an earlier call that this one belongs to.
     """
     kinds = {
-        name: is_cupy(value)
+        name: not isinstance(value, np.ndarray) and is_cupy(value)
         for name, value in given.items()
-        if is_cupy(value) or getattr(value, "ndim", 0) > 0
+        if getattr(value, "ndim", 0) > 0 or is_cupy(value)
     }
     found = set(kinds.values()) | ({before} - {None})
     if len(found) > 1:
@@ -63,6 +64,8 @@ def as_float64(name: str, value: Any) -> NDArray[np.float64]:
 
     A CuPy array stays one. ``name`` is the argument's name, for the error messages.
     """
+    if type(value) is np.ndarray and value.dtype == np.float64 and value.flags.c_contiguous:
+        return value
     if np.ma.isMaskedArray(value):
         raise TypeError(
             f"{name} is a masked array, whose mask would be lost: fill the masked entries with "
@@ -92,8 +95,13 @@ def result_dtype(*arrays: Any) -> np.dtype:
 def is_finite(array: NDArray) -> bool:
     """Whether an array holds neither NaN nor infinity.
 
-    A finite sum proves it in one pass and without an array of flags; only a sum that is not leads
-    to a second look (finite numbers may overflow together).
+    A finite sum of squares proves it in one pass and without an array of flags; only one that is
+    not leads to a second look (finite numbers may overflow together).
     """
-    with np.errstate(all="ignore"):
-        return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
+    flat = array.ravel()
+    return math.isfinite(flat.dot(flat)) or bool(np.isfinite(array).all())
+
+
+def first_index(flags: NDArray) -> tuple[int, ...]:
+    """Return the index of the first true entry, in C order."""
+    return tuple(int(i) for i in np.unravel_index(int(flags.argmax()), flags.shape))
