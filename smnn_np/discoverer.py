@@ -26,6 +26,7 @@ from ._equations import EquationsMixin
 from ._known import Known
 from ._path import ModelPath, describe
 from ._posterior import spread_run
+from ._saved import SavedMixin
 from .constraints import Constraints, read_constraints
 from .library import PolynomialLibrary, build_library
 from .selection import NO_LAW, discover
@@ -33,7 +34,7 @@ from .simulate import TrajectoryError, fitted_law
 from .text import clean_name
 
 
-class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin):
+class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin, SavedMixin):
     """Find the equations y' = f(y, u) behind measured time series.
 
     States at all times and coefficients are fitted together (joint smoothing and identification);
@@ -292,6 +293,7 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin):
     def _choose(self, position: int) -> None:
         """Make a model of the path the fitted one."""
         shown, fit = self.path_[position], self._models[position].fit
+        self._chosen = position
         self.coef_, self.coef_std_ = shown.coef.copy(), shown.coef_std.copy()
         self.noise_std_ = shown.noise_std.copy()
         names = self._input_names()[: fit.nodes.shape[1]]

@@ -30,7 +30,8 @@ RESULTS = {
 }
 # What the factor offers to other files of the package, on flat arrays.
 INTERNAL = {
-    f"smnn_np.Factor.{name}" for name in ("judge", "solve_adjoint", "solve_rows", "to_output")
+    f"smnn_np.Factor.{name}"
+    for name in ("judge", "pull", "right_side", "solve_adjoint", "solve_rows", "to_output")
 }
 
 
