@@ -8,7 +8,7 @@ space comes from CuPy's pool.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from math import isqrt, prod
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ Array = Any  # of CuPy
 
 FEWEST_CHUNKS = 8  # chunks cost three to four times the work of a series in one piece
 THREADS = 128  # threads of one multiprocessor that hide one another's waiting
+GRADIENT_THREADS = 2048  # threads that a multiprocessor holds at once
 _N_CORE = {  # axes of an input after the batch
     "coefficients": 4, "rhs": 2, "initial": 3, "steps": 1,
     "weight_equation": 2, "weight_initial": 3, "weight_smooth": 1,
@@ -46,6 +47,9 @@ class DeviceFactor(Factor):
     """
 
     def __init__(self, inputs: OdeInputs, keep: bool | None = True) -> None:
+        from ._kernels._cuda_import import require_numba_cuda
+
+        require_numba_cuda()
         self._inputs = inputs
         self._judged = False
         self._lock = threading.RLock()
@@ -191,18 +195,21 @@ class DeviceFactor(Factor):
 
     def _solve_all(self, right_side: dict[str, Array | None], use: Use) -> None:
         """Solve for all series, and hand over what holds the solutions."""
-        with self._lock, self._explained():
-            for arena, series in self._arenas():
-                for name, source in right_side.items():
-                    self._fill(arena, name, source, series)
-                self._solve_for(arena, series, "target" in right_side)
-                use(arena, series)
 
-    def _arenas(self) -> Iterator[tuple[Arena, slice]]:
-        """The arena that is kept, or one after the other for as many series as memory allows."""
-        if self._arena is not None:
-            yield self._arena, slice(0, self._n_series)
-            return
+        def work(arena: Arena, series: slice) -> None:
+            for name, source in right_side.items():
+                self._fill(arena, name, source, series)
+            self._solve_for(arena, series, "target" in right_side)
+            use(arena, series)
+
+        with self._lock, self._explained():
+            if self._arena is not None:
+                work(self._arena, slice(0, self._n_series))
+            else:
+                self._in_pieces(work)
+
+    def _in_pieces(self, work: Use) -> None:
+        """Work through the batch with an arena for as many series as memory allows."""
         first, size = 0, self._n_series
         while first < self._n_series:
             series = slice(first, min(first + size, self._n_series))
@@ -213,8 +220,8 @@ class DeviceFactor(Factor):
                     raise
                 size = -(-size // 2)
                 continue
-            yield arena, series
-            del arena
+            work(arena, series)
+            del arena  # before the next one is made
             first = series.stop
 
     def _solve_for(self, arena: Arena, series: slice, adjoint: bool) -> None:
@@ -244,8 +251,14 @@ class DeviceFactor(Factor):
         return float(state), float(left)
 
     def _run(self) -> int:
-        """Nodes that one thread of the gradient sums over."""
-        return 1
+        """Nodes whose gradients one thread sums up, where inputs are the same at all nodes."""
+        from ._kernels._cuda_import import n_multiprocessors
+
+        sources = (source for source in self._flat.values() if source is not None)
+        if all(source.shape[1] > 1 for source in sources):
+            return 1
+        n_threads = n_multiprocessors() * GRADIENT_THREADS
+        return max(1, self._n_series * self._inputs.shape.n_steps // n_threads)
 
     def _collect(self, name: str, bar: Array, source: Array) -> Array:
         """Give a gradient (T|1, k, B) the shape of its flattened input (B|1, T|1, ...)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from .._cuda_import import launch, on_device, require_numba_cuda
+from .._cuda_import import launch, on_device
 from .gradient import gradient_kernel, initial_gradient_kernel
 from .inverse import LAGGED, VARIANCE, determinant_kernel, inverse_kernels
 from .layout import Bar, Bars, Sizes, View, Where
@@ -61,13 +61,12 @@ class Arena:
     def __init__(
         self, xp: Any, sizes: Sizes, where: dict[str, Any], lengths: dict[str, tuple[int, int, int]]
     ) -> None:
-        require_numba_cuda()
         self.sizes, self._xp, self._room = sizes, xp, {n: prod(lengths[n]) for n in lengths}
         space = Space()
         views: dict[str, Any] = dict.fromkeys(INPUTS, ZERO)
         views |= {name: space.view(*lengths[name]) for name in lengths}
         self.where = Where(**views, **where, **_parts(space, sizes, where))
-        self._array = xp.empty(space.used)
+        self._array = _allocate(xp, space.used, self.where)
         self._data = on_device(self._array)
         self._array[0] = 0.0
 
@@ -177,6 +176,18 @@ class Arena:
             summed = isinstance(bar, Bar) and bar.summed
             found[name] = part.sum(axis=0, keepdims=True) if summed else part
         return found
+
+
+def _allocate(xp: Any, n_numbers: int, where: Where) -> Array:
+    """Memory for an arena, or a sentence that says how much of it there should be."""
+    try:
+        return xp.empty(n_numbers)
+    except MemoryError as error:
+        raise MemoryError(
+            f"the GPU has no {8e-9 * n_numbers:.3g} GB free that the {where.n_series} series of "
+            f"{where.n_nodes} nodes want as work space: solve for fewer series at once, or free "
+            f"CuPy's pool by cupy.get_default_memory_pool().free_all_blocks()"
+        ) from error
 
 
 def _parts(space: Space, sizes: Sizes, where: dict[str, int]) -> dict[str, Any]:
