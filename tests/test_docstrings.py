@@ -26,6 +26,7 @@ RESULTS = {
     "smnn_np.Factor",
     "smnn_np.Mechanism",
     "smnn_np.OdeGradients",
+    "smnn_np.display.Curve",
     "smnn_np.display.RunCurves",
 }
 # What the factor offers to other files of the package, on flat arrays.
