@@ -162,7 +162,7 @@ def settle(
         fit = gauss_newton(problem.law, problem.data, fit, max_iter=10, tolerance=0.1)
         if not np.isfinite(fit.cost) or criterion(problem, fit) > limit:
             return model
-        fit = replace(fit, slack=fit.slack / 10)
+        fit = replace(fit, slack=fit.slack / 10, converged=False)
     return _settle_once(problem, fit, limit, floor)[0]
 
 
@@ -171,7 +171,8 @@ def _settle_once(
 ) -> tuple[Scored, float]:
     """Fit until the noise levels agree with what they leave; also the last (bound of the) score."""
     # A few iterations tell a lost case, at about one unit of chi-square a measurement.
-    fit = gauss_newton(problem.law, problem.data, fit, max_iter=4, tolerance=0.05)
+    if not fit.converged:
+        fit = gauss_newton(problem.law, problem.data, fit, max_iter=4, tolerance=0.05)
     bound, n_iter = criterion(problem, fit), fit.n_iter
     if bound > limit + problem.data.n_seen.sum():
         return Scored(fit, np.inf), bound
@@ -200,7 +201,8 @@ def search(problem: Problem, start: JointFit, path: Path) -> Path:
     if not start.loose:
         _improve(problem, path.add(settle(problem, start)), path)
     if not path.exact:
-        loose = replace(start, loose=True, slack=start.slack * (1.0 if start.loose else _LOOSER))
+        slack = start.slack * (1.0 if start.loose else _LOOSER)
+        loose = replace(start, loose=True, slack=slack, converged=False)
         _improve(problem, path.add(settle(problem, loose)), path)
         firm = settle(problem, replace(path.best.fit, loose=False))
         if firm.exact:

@@ -28,11 +28,13 @@ RESULTS = {
     "smnn_np.Factor",
     "smnn_np.Mechanism",
     "smnn_np.OdeGradients",
+    "smnn_np.display.Curve",
     "smnn_np.display.RunCurves",
 }
 # What the factor offers to other files of the package, on flat arrays.
 INTERNAL = {
-    f"smnn_np.Factor.{name}" for name in ("judge", "solve_adjoint", "solve_rows", "to_output")
+    f"smnn_np.Factor.{name}"
+    for name in ("judge", "pull", "right_side", "solve_adjoint", "solve_rows", "to_output")
 }
 
 
