@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .adjoint import OdeGradients, ode_solve_vjp
+    from .constraints import Constraints, energy_preserving
     from .discoverer import SMNNDiscoverer
     from .factorize import Factor
     from .mechanism import Mechanism
@@ -19,17 +20,25 @@ if TYPE_CHECKING:
     from .prior import taylor_logdet
     from .regressor import SMNNRegressor
     from .smoother import SMNNSmoother, derivative
+    from .terms import FormulaTerms, FourierTerms, JoinedTerms, PolynomialTerms, RationalTerms
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Constraints": "constraints",
     "Factor": "factorize",
+    "FormulaTerms": "terms",
+    "FourierTerms": "terms",
+    "JoinedTerms": "terms",
     "Mechanism": "mechanism",
     "OdeGradients": "adjoint",
+    "PolynomialTerms": "terms",
+    "RationalTerms": "terms",
     "SMNNDiscoverer": "discoverer",
     "SMNNRegressor": "regressor",
     "SMNNSmoother": "smoother",
     "derivative": "smoother",
+    "energy_preserving": "constraints",
     "ode_factorize": "ode",
     "ode_solve": "ode",
     "ode_solve_vjp": "adjoint",
@@ -37,14 +46,21 @@ _HOME = {
 }
 
 __all__ = [
+    "Constraints",
     "Factor",
+    "FormulaTerms",
+    "FourierTerms",
+    "JoinedTerms",
     "Mechanism",
     "OdeGradients",
+    "PolynomialTerms",
+    "RationalTerms",
     "SMNNDiscoverer",
     "SMNNRegressor",
     "SMNNSmoother",
     "__version__",
     "derivative",
+    "energy_preserving",
     "ode_factorize",
     "ode_solve",
     "ode_solve_vjp",

@@ -33,6 +33,17 @@ def test_unknown_run_is_named():
         datasets.load_chemostat("D1")
 
 
+def test_nino():
+    record = datasets.load_nino()
+    assert record.y.shape == (2346, 4)
+    np.testing.assert_array_equal(
+        record.y[[0, -1]], [[20.6, 24.8, 26.5, 28.3], [25, 28.4, 29.6, 29.7]]
+    )
+    weeks = np.diff(np.array(record.dates, dtype="datetime64[D]")).astype(int)
+    np.testing.assert_array_equal(weeks, 7)
+    assert "public domain" in record.source
+
+
 @pytest.mark.parametrize("make", MAKERS)
 def test_made_series_obey_their_equations(make):
     # Central differences of the first states at a small step against coef @ terms.
@@ -86,3 +97,56 @@ def test_terms_are_in_the_order_of_polynomial_features():
 def test_a_diverging_start_is_refused():
     with pytest.raises(ValueError, match=r"y0 = .* diverges"):
         datasets.make_lotka_volterra(predation=-0.03)
+
+
+def test_kdv_waves_obey_their_equation():
+    # Central differences in time against spectral derivatives in space.
+    waves = datasets.make_kdv(2, random_state=5, n_points=512, n_frames=5001, n_kept=3)
+    before, u, after = np.moveaxis(waves.u, 1, 0)
+    wave = 2j * np.pi / waves.length[:, None] * np.arange(257)
+    derivative = [np.fft.irfft(wave**r * np.fft.rfft(u), 512) for r in (1, 3)]
+    rate = (after - before) / (2 * waves.step[:, None])
+    wanted = -u * derivative[0] - derivative[1]
+    np.testing.assert_allclose(rate, wanted, atol=2e-3 * np.abs(wanted).max())
+
+
+def test_kdv_waves_keep_what_they_must():
+    waves = datasets.make_kdv(4, random_state=1)
+    assert waves.u.shape == (4, 140, 256)
+    assert np.all((waves.length > 115.2) & (waves.length < 140.8))
+    assert np.all((waves.step > 45 / 249) & (waves.step < 55 / 249))
+    power = (waves.u**2).sum(axis=2)
+    np.testing.assert_allclose(power, power[:, :1].repeat(140, axis=1), rtol=1e-6)
+    np.testing.assert_array_equal(waves.u, datasets.make_kdv(4, random_state=1).u)
+    assert not np.array_equal(waves.u, datasets.make_kdv(4, random_state=2).u)
+
+
+def test_damped_sine_obeys_its_equation():
+    sine = datasets.make_damped_sine(n_samples=2000, step=1e-3, noise=0.5)
+    y = sine.y_clean[:, 0]
+    slope, bend = np.gradient(y, 1e-3), np.gradient(np.gradient(y, 1e-3), 1e-3)
+    stiffness, damping = sine.coef
+    np.testing.assert_allclose((bend + damping * slope + stiffness * y)[2:-2], 0, atol=1e-4)
+    scaled = (sine.y - sine.y_clean) / sine.noise_std
+    np.testing.assert_allclose(scaled.std(), 1, rtol=0.05)
+    np.testing.assert_allclose(sine.noise_std[1000], 0.5 * np.exp(-0.1))
+
+
+def test_logistic_growth_obeys_its_equation():
+    growth = datasets.make_logistic(50, n_samples=3001, random_state=2)
+    x, rate, capacity = growth.y_clean, growth.rate[:, None], growth.capacity[:, None]
+    slope = np.gradient(x, growth.t, axis=1)[:, 1:-1]
+    np.testing.assert_allclose(slope, (rate * x * (1 - x / capacity))[:, 1:-1], atol=1e-4)
+    assert np.all((x[:, 0] > 0.01) & (x[:, 0] < 0.1))
+    np.testing.assert_allclose((growth.y - x).std(), 1e-3, rtol=0.02)
+
+
+def test_orbit_obeys_gravitation():
+    step = 1e-3
+    orbit = datasets.make_two_body(7000, step, eccentricity=0.6, strength=2.0)
+    place = orbit.y_clean
+    distance = np.linalg.norm(place, axis=1, keepdims=True)
+    pull = np.diff(place, 2, axis=0) / step**2
+    np.testing.assert_allclose(pull, (-2.0 * place / distance**3)[1:-1], atol=1e-3 * pull.max())
+    period = 2 * np.pi / np.sqrt(2.0)
+    np.testing.assert_allclose(place[round(period / step)], place[0], atol=2e-3)

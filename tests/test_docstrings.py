@@ -30,7 +30,8 @@ RESULTS = {
 }
 # What the factor offers to other files of the package, on flat arrays.
 INTERNAL = {
-    f"smnn_np.Factor.{name}" for name in ("judge", "solve_adjoint", "solve_rows", "to_output")
+    f"smnn_np.Factor.{name}"
+    for name in ("judge", "pull", "right_side", "solve_adjoint", "solve_rows", "to_output")
 }
 
 
@@ -42,8 +43,10 @@ def public_objects() -> Iterator[str]:
     for module_name in OPEN_MODULES:
         module = importlib.import_module(f"smnn_np.{module_name}")
         for name, value in vars(module).items():
+            # Some modules only gather: what they offer is written elsewhere in the package.
             at_home = getattr(value, "__module__", None) == module.__name__
-            if at_home and callable(value) and not name.startswith("_"):
+            offered = at_home and not name.startswith("_")
+            if callable(value) and (offered or name in getattr(module, "__all__", ())):
                 yield f"{module.__name__}.{name}"
 
 
@@ -54,12 +57,13 @@ def resolve(full_name: str) -> Any:
 
 
 def public_methods() -> Iterator[str]:
-    """Yield the methods that the public classes define themselves, not those they inherit."""
+    """Yield the methods that the public classes define, or inherit inside the package."""
     for full_name in OBJECTS:
         value = resolve(full_name)
         if inspect.isclass(value):
-            for name, member in vars(value).items():
-                if inspect.isroutine(member) and not name.startswith("_"):
+            own = (each for each in value.__mro__ if each.__module__.startswith("smnn_np"))
+            for name in {name for each in own for name in vars(each)}:
+                if inspect.isroutine(getattr(value, name)) and not name.startswith("_"):
                     yield f"{full_name}.{name}"
 
 

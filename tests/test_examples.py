@@ -17,6 +17,10 @@ LARGEST = {
     "plot_discover_lorenz": 0.05,
     "plot_factorizations": 1e-6,
     "plot_linear_ode": 1e-3,
+    "plot_paper_damped_sine": 0.03,
+    "plot_paper_linear_odes": 1.0,
+    "plot_paper_orbit_growth": 0.005,
+    "plot_paper_sea_surface": 0.93,
     "plot_regressor": 0.15,
     "plot_smoother": 0.06,
 }

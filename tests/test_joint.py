@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from smnn_np import dynamics
+from smnn_np._scaled import ScaledLibrary
 from smnn_np.banded import BorderedBands
 from smnn_np.border import eliminate_nodes, eliminate_pieces, solve_border
 from smnn_np.dynamics import Law
-from smnn_np.library import PolynomialLibrary, ScaledLibrary
+from smnn_np.library import PolynomialLibrary
 from smnn_np.optimize import JointFit, Measurements, gauss_newton
 
 

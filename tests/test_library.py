@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
 
-from smnn_np.library import PolynomialLibrary, ScaledLibrary, TransformerLibrary, build_library
+from smnn_np._scaled import ScaledLibrary
+from smnn_np.library import PolynomialLibrary, TransformerLibrary, build_library
 
 
 def five_point(function, points, step=1e-3):

@@ -60,19 +60,31 @@ def _reflect(block, first, n_rows, start, n_pivots, scratch):  # pragma: no cove
             scratch[c] = block[pivot, c]
         for r in range(pivot + 1, n_rows):
             block[r, column] /= head
-            factor = block[r, column]
-            if factor != 0.0:
+        # Two rows at a time: the short loops over columns are mostly entries and exits.
+        for r in range(pivot + 1, n_rows - 1, 2):
+            one, two = block[r, column], block[r + 1, column]
+            if one != 0.0 or two != 0.0:
                 for c in range(column + 1, n_columns):
-                    scratch[c] += factor * block[r, c]
+                    scratch[c] += one * block[r, c] + two * block[r + 1, c]
+        if (n_rows - pivot) % 2 == 0:
+            one = block[n_rows - 1, column]
+            for c in range(column + 1, n_columns):
+                scratch[c] += one * block[n_rows - 1, c]
         for c in range(column + 1, n_columns):
             scratch[c] *= beta
             block[pivot, c] -= scratch[c]
-        for r in range(pivot + 1, n_rows):
-            factor = block[r, column]
-            if factor != 0.0:
+        for r in range(pivot + 1, n_rows - 1, 2):
+            one, two = block[r, column], block[r + 1, column]
+            if one != 0.0 or two != 0.0:
                 for c in range(column + 1, n_columns):
-                    block[r, c] -= factor * scratch[c]
-            block[r, column] = 0.0
+                    block[r, c] -= one * scratch[c]
+                    block[r + 1, c] -= two * scratch[c]
+            block[r, column] = block[r + 1, column] = 0.0
+        if (n_rows - pivot) % 2 == 0:
+            one = block[n_rows - 1, column]
+            for c in range(column + 1, n_columns):
+                block[n_rows - 1, c] -= one * scratch[c]
+            block[n_rows - 1, column] = 0.0
         block[pivot, column] = alpha
 
 
