@@ -1,4 +1,4 @@
-"""Time, peak memory, error and coverage of the smoother on 100,000 samples; learned coefficients."""
+"""Time, memory, error and coverage of the smoother on 100,000 samples; learned coefficients."""
 
 import numpy as np
 
