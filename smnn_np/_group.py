@@ -8,6 +8,7 @@ factorization is believed or not (`smnn_np._kernels.cpu.blocks`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,46 @@ from ._kernels import cpu
 from ._kernels.threads import in_parallel, split
 from .taylor import Array, TaylorRows
 
-N_CORRECTIONS = {"auto": 3, "cholesky": 1, "qr": 8}
+N_CORRECTIONS = {"auto": 6, "cholesky": 1, "qr": 10}
 CHUNK = 2**17  # numbers of a triangle that are worked on at once, so that they stay in the cache
 
 RightSide = tuple[Array, Array, Array]  # rhs, initial, and what is added to A^T b, (B|1, T|1, m)
-# Takes a thread's number, series (n,), which of them are solved (n,), and their blocks.
-Use = Callable[[int, NDArray, NDArray, Array], None]
+ONE_PART, TWO_PARTS = (0,), (0, 0)  # unrolled kernels are compiled for either
+
+
+class Twofold(NamedTuple):
+    """Some blocks of unevaluated sums of two floats, and which series (n,) need the low half."""
+
+    z: Array
+    needed: NDArray
+
+
+class Solved(NamedTuple):
+    """Solutions of some blocks of a group.
+
+    Attributes
+    ----------
+    thread : int
+        The number of the thread that solved.
+    series, wanted : ndarray of shape (n,)
+        Which series, and which of them are solved.
+    z : ndarray
+        Their scaled unknowns.
+    twofold : Twofold or None
+        Where floats were not accurate enough: z and a low half; z is then its first half.
+    kept : Twofold or None
+        The same of the earlier solution that was to be kept.
+    """
+
+    thread: int
+    series: NDArray
+    wanted: NDArray
+    z: Array
+    twofold: Twofold | None
+    kept: Twofold | None
+
+
+Use = Callable[[Solved], None]
 
 
 class SingularError(Exception):
@@ -63,27 +98,34 @@ class Group:
         self.keep = len(self._parts[-1]) <= self._chunk if keep is None else keep
         self._status = np.full(len(series), -1)
         self._factorized = False
+        self._kept: dict[int, Twofold] = {}  # by first block
         self._triangle = self._allocate(self._parts[-1].stop if self.keep else 0)
 
-    def solve(self, right_side: RightSide, use: Use) -> NDArray:
-        """Solve for all series, hand over the solutions, return which were not proven (n,)."""
+    def solve(self, right_side: RightSide, use: Use, keep: bool = False) -> NDArray:
+        """Solve for all series, hand over the solutions, return which were not proven (n,).
+
+        With `keep`, twofold solutions are kept, to be handed over beside later ones.
+        """
         verdict, left = np.full(len(self.series), cpu.FINE), np.zeros(len(self.series))
 
         def work(number: int) -> None:
             part, chunk = self._parts[number], self._chunk
             z = np.empty(min(chunk, len(part)) * self._stride)
+            norms = np.empty((min(chunk, len(part)), 3, self._n_columns))
             own = None if self.keep else self._allocate(min(chunk, len(part)))
             for first in range(part.start, part.stop, chunk):
                 last = min(first + chunk, part.stop)
                 some = self._of_series(first, last)
                 triangle = self._of_blocks(first, last) if own is None else own
                 sound = self._factorize(some, triangle)
-                cpu.solve_blocks(
-                    self.rows, self.series[some], sound, right_side, triangle,
-                    self.factorization == "auto", N_CORRECTIONS[self.factorization],
-                    z, verdict[some], left[some],
-                )  # fmt: skip
-                use(number, self.series[some], sound & (verdict[some] == cpu.FINE), z)
+                state = sound, right_side, triangle, norms, verdict[some], left[some]
+                twofold = self._correct(some, z, *state)
+                wanted = sound & (verdict[some] == cpu.FINE)
+                if keep and twofold:
+                    self._kept[first] = twofold
+                here = z if twofold is None else twofold.z
+                kept = None if keep else self._kept.get(first)
+                use(Solved(number, self.series[some], wanted, here, twofold, kept))
 
         in_parallel(work, range(len(self._parts)))
         self._factorized = self.keep
@@ -95,6 +137,23 @@ class Group:
         self._refuse(verdict >= 0, verdict)
         return broken
 
+    def _correct(
+        self, some: slice, z: Array, sound: NDArray, right_side: RightSide, triangle: Array,
+        norms: Array, verdict: NDArray, left: NDArray,
+    ) -> Twofold | None:  # fmt: skip
+        """Solve some series and correct once; what that leaves to be done, in two halves."""
+        n, prove = N_CORRECTIONS[self.factorization], self.factorization == "auto"
+        before = self.rows, self.series[some], sound, right_side, triangle, prove
+        after = norms, verdict, left
+        if not cpu.solve_blocks(*before, (0, 1, n), z, 0, ONE_PART, *after):
+            return None
+        needed = verdict <= cpu.OPEN
+        twofold = np.zeros(2 * len(z))
+        twofold[: len(z)] = z
+        parts = TWO_PARTS if self.rows.sizes else ONE_PART
+        cpu.solve_blocks(*before, (2, n, n), twofold, len(z), parts, *after)
+        return Twofold(twofold, needed)
+
     def invert(self, variance: Array, covariance: Array, lagged: Array) -> None:
         """Write entries of ``(A^T A)^-1`` to those outputs that are not empty."""
         self._inspect(cpu.selected_inverse, variance, covariance, lagged)
@@ -104,10 +163,14 @@ class Group:
         self._inspect(cpu.log_determinant, out)
 
     @property
+    def _n_columns(self) -> int:
+        """Numbers of a node of a block."""
+        return self.rows.n_unknowns * len(self.rows.lanes)
+
+    @property
     def _stride(self) -> int:
         """Numbers of a block of unknowns; row operations may touch a few beyond the last node."""
-        rows = self.rows
-        return rows.length * rows.n_unknowns * len(rows.lanes) + len(rows.width)
+        return self.rows.length * self._n_columns + len(self.rows.width)
 
     def _allocate(self, n_blocks: int) -> Array:
         """Room for the triangles of some blocks."""

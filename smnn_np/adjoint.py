@@ -154,7 +154,7 @@ def ode_solve_vjp(
     shapes = [() if argument is None else np.shape(argument) for argument in arguments]
     factor = Factor(inputs, keep=None)
     right_side = flatten_right_side(inputs)
-    solution = factor.solve_rows(*right_side)
+    solution = factor.solve_rows(*right_side, keep=True)
 
     def pullback(y_bar: ArrayLike) -> OdeGradients:
         """Gradients of a scalar with respect to all inputs, given that with respect to y."""

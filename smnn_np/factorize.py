@@ -22,10 +22,18 @@ import numpy as np
 from numba import config
 from numpy.typing import NDArray
 
-from ._group import Group, RightSide, SingularError, Use
+from ._group import (
+    ONE_PART,
+    TWO_PARTS,
+    Group,
+    RightSide,
+    SingularError,
+    Solved,
+    Use,
+)
 from ._kernels import cpu
 from ._validation import OdeInputs, check_right_side
-from .taylor import Array, flatten_right_side, read_only, taylor_rows
+from .taylor import Array, TaylorRows, flatten_right_side, read_only, taylor_rows
 
 
 @lru_cache
@@ -35,6 +43,27 @@ def _zeros(lengths: tuple[int, ...]) -> RightSide:
     shapes = (1, 1, n_equations), (1, 1, n_dims, n_initial_orders), (1, 1, n_dims * n_orders)
     rhs, initial, target = (read_only(np.zeros(shape)) for shape in shapes)
     return rhs, initial, target
+
+
+def _in_halves(rows: TaylorRows, solved: Solved, y: Array) -> tuple[Array, Array, NDArray]:
+    """A solution and its adjoint as twofold blocks, and the series (n,) whose blocks need them."""
+    size, series = len(solved.z), solved.series
+    if solved.twofold:
+        a, size = solved.twofold.z, size // 2
+    else:
+        a = np.concatenate([solved.z, np.zeros(size)])
+    if solved.kept:
+        z = solved.kept.z
+    else:
+        z = np.zeros(2 * size)
+        cpu.gather_blocks(rows, series, solved.wanted, y, z)
+    needed = np.zeros(len(series), dtype=bool)
+    for each in (solved.twofold, solved.kept):
+        if each:
+            needed |= each.needed
+    edges = np.arange(0, len(series), rows.n_abreast)
+    blocks = np.logical_or.reduceat(needed, edges)
+    return z, a, np.repeat(blocks, rows.n_abreast)[: len(series)]
 
 
 class Factor:
@@ -204,15 +233,18 @@ class Factor:
         """Restore, with a lock of its own."""
         self.__dict__.update(state, _lock=threading.RLock())
 
-    def solve_rows(self, rhs: Array, initial: Array) -> Array:
-        """Least-squares solution y (B, T, m) for right sides laid out by `flatten_right_side`."""
+    def solve_rows(self, rhs: Array, initial: Array, keep: bool = False) -> Array:
+        """Least-squares solution y (B, T, m) for right sides laid out by `flatten_right_side`.
+
+        With `keep`, what `pull` needs of it beyond y is kept.
+        """
         rows = self.rows
         y = np.empty((rows.n_series, rows.n_nodes, rows.n_unknowns))
 
-        def write(_: int, series: NDArray, solved: NDArray, z: Array) -> None:
-            cpu.scatter_blocks(rows, series, solved, z, y)
+        def write(solved: Solved) -> None:
+            cpu.scatter_blocks(rows, solved.series, solved.wanted, solved.z, y)
 
-        self._solve((rhs, initial, self._nothing[2]), write)
+        self._solve((rhs, initial, self._nothing[2]), write, keep)
         if not (self._judged or y[:, 0, 0].all() or y.any(axis=(1, 2)).all()):
             self.judge()  # a solution of zeros says nothing about the system
         return y
@@ -227,7 +259,7 @@ class Factor:
         y_bar : ndarray of shape (B, T, m)
             The gradient in y.
         right_side : tuple of ndarray
-            What `solve_rows` took.
+            What `solve_rows` took, told to keep.
         y : ndarray of shape (B, T, m)
             What it returned.
         bars : tuple of ndarray
@@ -240,10 +272,23 @@ class Factor:
             for _ in range(config.NUMBA_NUM_THREADS if rows.n_series > 1 else 1)
         ]
 
-        def add(thread: int, series: NDArray, solved: NDArray, a: Array) -> None:
-            cpu.gradient_blocks(rows, series, solved, *right_side, y, a, own[thread])
+        def add(solved: Solved) -> None:
+            bars, a, wanted = own[solved.thread], solved.z, solved.wanted
+            if solved.twofold or solved.kept:
+                z, a, twofold = _in_halves(rows, solved, y)
+                parts = TWO_PARTS if rows.sizes else ONE_PART
+                cpu.gradient_blocks(
+                    rows, solved.series, wanted & twofold, *right_side, y, z, a, len(a) // 2,
+                    parts, bars,
+                )  # fmt: skip
+                wanted = wanted & ~twofold
+            cpu.gradient_blocks(
+                rows, solved.series, wanted, *right_side, y, a, a, 0, ONE_PART, bars
+            )
 
-        self._solve((*self._nothing[:2], read_only(y_bar)), add)  # a = (A^T A)^-1 y_bar
+        # a = (A^T A)^-1 y_bar
+        adjoint = (*self._nothing[:2], read_only(y_bar))
+        self._solve(adjoint, add, origin=(*right_side, self._nothing[2]))
         for arrays in own:
             for whole, part in zip(bars, arrays, strict=True):
                 if part is not whole:
@@ -269,17 +314,24 @@ class Factor:
         """A right side of zeros."""
         return _zeros(self._inputs.shape[2:])
 
-    def _solve(self, right_side: RightSide, use: Use) -> None:
-        """Solve for all series; where the choice is ours, those not proven again by QR."""
+    def _solve(
+        self, right_side: RightSide, use: Use, keep: bool = False, origin: RightSide | None = None
+    ) -> None:
+        """Solve for all series; where the choice is ours, those not proven again by QR.
+
+        Groups made on the way first keep the solution for `origin`.
+        """
         with self._lock, self._explained():
             for group in list(self._groups):
-                rejected = group.solve(right_side, use)
+                rejected = group.solve(right_side, use, keep)
                 if self._inputs.factorization == "cholesky":
                     self._warn_of(group.change)
                 if rejected.any():
                     group.valid &= ~rejected
                     again = Group(self.rows, group.series[rejected], "qr", group.keep)
-                    again.solve(right_side, use)
+                    if origin is not None:
+                        again.solve(origin, lambda _: None, keep=True)
+                    again.solve(right_side, use, keep)
                     self._groups.append(again)
             self._groups = [group for group in self._groups if group.valid.any()]
 

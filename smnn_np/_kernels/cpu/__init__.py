@@ -13,8 +13,10 @@ n the unknowns that a finished row may touch, with D^-1 on the diagonal.
 from .blocks import (
     CONTRACTION,
     FINE,
+    OPEN,
     REJECTED,
     cholesky_blocks,
+    gather_blocks,
     gradient_blocks,
     qr_blocks,
     scatter_blocks,
@@ -25,8 +27,10 @@ from .inverse import log_determinant, selected_inverse
 __all__ = [
     "CONTRACTION",
     "FINE",
+    "OPEN",
     "REJECTED",
     "cholesky_blocks",
+    "gather_blocks",
     "gradient_blocks",
     "log_determinant",
     "qr_blocks",

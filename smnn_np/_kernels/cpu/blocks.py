@@ -1,7 +1,10 @@
 """Loops over the blocks of some series: factorize, solve and refine, pull back.
 
-All corrections of a block are made before the next block is begun, so that its triangle stays in
-the cache.
+A block is solved and corrected once before the next block is begun, so that its triangle stays in
+the cache. Where that does not suffice, the corrections that follow work on a *twofold* solution:
+the unevaluated sum of two floats, the high half in z, the low half `half` numbers behind it. A
+gradient is made of small differences ``b - A z``; on fine grids these would drown in the rounding
+of z to floats.
 """
 
 from __future__ import annotations
@@ -17,7 +20,10 @@ REMAINDER = 2.0**-46  # 64 rounding units: what may be left, relative to the lar
 FLOOR = 1e-15  # of the largest unknown: what is smaller is not asked for relative accuracy
 STALL = 0.5  # corrections that shrink no faster have nothing more to win
 LOST = 0.5  # a last correction this large, relative to the solution: there is no solution
-FINE, REJECTED = -1, -2  # verdicts on a solution; another is the node at which it is lost
+ENERGY = 2.0**-36  # |A x| of the last correction x, relative to the residual |b - A z|
+# Verdicts on a solution; another is the node at which it is lost. Not yet final: it is not accurate
+# yet (OPEN); it is, but its residuals are not (MET).
+FINE, REJECTED, OPEN, MET, SINGULAR = -1, -2, -3, -4, -5
 
 
 @njit(**HELPER)
@@ -105,78 +111,157 @@ def _pool(rows, norms):
         norms[k : k + n_ends] = norms[k]
 
 
+@njit(**HELPER)
+def _pool_sums(rows, sums):
+    """Give both lanes of a series the sum of their two numbers."""
+    n_ends = len(rows.ends)
+    for k in range(0, sums.size, n_ends):
+        total = 0.0
+        for end in range(n_ends):
+            total += sums[k + end]
+        sums[k : k + n_ends] = total
+
+
+@njit(**HELPER)
+def _judge(change, prove, settled, last):
+    """Verdict on a solution, given its last correction.
+
+    `change` has the correction relative to the one before, to the one before that, to the solution
+    order by order, and to the solution's largest entry.
+    """
+    ratio, other, left, size = change
+    done = ratio * left <= REMAINDER
+    if prove:
+        lost = not ratio <= CONTRACTION or (last and not done)
+        if lost:
+            return REJECTED
+    else:
+        # A correction that undoes one that was far off is as large: compare every other one.
+        stalled = not other <= STALL
+        last = last or stalled
+        done = done or last
+        if done and not size <= LOST:
+            return SINGULAR
+    if not done:
+        return OPEN
+    return FINE if settled or last else MET
+
+
 @njit(**OPTIONS)
 def solve_blocks(
-    rows, listed, wanted, right_side, triangle, prove, n_corrections, z, verdict, left
+    rows, listed, wanted, right_side, triangle, prove, span, z, half, parts, norms, verdict, left
 ):
-    """Solve and refine z for ``right_side = (rhs, initial, target)``.
+    """Solve for ``right_side = (rhs, initial, target)``, and make the corrections of `span`.
+
+    ``span = (first, last, last of all)``. First 0 stands for the solve itself, into z; later
+    corrections are made to those series whose verdict is not final, in a twofold z: `parts` is
+    then a tuple of length 2 where kernels are unrolled.
 
     With `prove`, corrections are made until the solution is proven, and a series for which that
-    takes more than `n_corrections` or which does not contract is REJECTED. Otherwise they are made
+    takes more than there are or which does not contract is REJECTED. Otherwise they are made
     until none is left to make, or until they no longer shrink: even a good triangle may give a
     first solution that is far off, because ``A^T b`` has lost digits, and each correction then
     wins many back. Corrections that stay as large as the solution mean that the rows do not
-    determine it. left (n,) receives the last correction relative to the solution.
+    determine it. A solution that is good is corrected further until its residuals too have
+    converged, or nothing more can be won.
+
+    norms (blocks, 3, m W) keeps the sizes of the last corrections; left (n,) receives the last
+    correction relative to the solution. Returns how many series have no final verdict.
     """
     rhs, initial, target = right_side
+    first, last, last_of_all = span
     n_lanes = len(rows.lanes)
     m = rows.coefficients.shape[3] * rows.coefficients.shape[4]
     stride = rows.length * m * n_lanes + len(rows.width)
     abreast, n_ends = n_abreast(rows), len(rows.ends)
-    x, share = np.zeros(stride), np.zeros(n_lanes)
-    norms, size = np.zeros((3, m * n_lanes)), np.zeros(m * n_lanes)
+    x, share, size = np.zeros(stride), np.zeros(n_lanes), np.zeros(m * n_lanes)
+    sums, energies = np.zeros(2 * n_lanes), np.zeros(n_lanes)
+    n_open = 0
     for block in range(-(-listed.size // abreast)):
         start = block * stride
-        z[start : start + stride] = 0.0
         for lane in range(n_lanes):
-            share[lane] = 1.0 if counts(wanted, block, lane // n_ends, abreast) else 0.0
-        norms[:] = np.inf
-        for correction in range(n_corrections + 1):
-            earlier, before = norms[correction % 3], norms[(correction + 1) % 3]
-            now = norms[(correction + 2) % 3]
+            k = lane // n_ends
+            on = counts(wanted, block, k, abreast)
+            if on and first > 0:
+                on = verdict[block * abreast + k] <= OPEN
+            share[lane] = 1.0 if on else 0.0
+        if first == 0:
+            z[start : start + stride] = 0.0
+            norms[block] = np.inf
+        elif not share.any():
+            continue
+        energies[:] = np.inf
+        for correction in range(first, last + 1):
+            earlier, before = norms[block, correction % 3], norms[block, (correction + 1) % 3]
+            now = norms[block, (correction + 2) % 3]
             if correction == 0 and len(rows.sizes) > 0:
                 kernel.begin(rows, listed, block, rhs, initial, target, triangle, z, start, x)
             else:
-                kernel.descend(rows, listed, block, rhs, initial, target, triangle, z, start, x)
-            kernel.ascend(rows, listed, block, triangle, x, share, z, start, now, size)
+                kernel.descend(
+                    rows, listed, block, rhs, initial, target, triangle, z, start, half, parts,
+                    x, sums,
+                )  # fmt: skip
+            kernel.ascend(
+                rows, listed, block, triangle, x, share, z, start, half, parts, now, size, sums
+            )
             if correction == 0:
                 continue
             _pool(rows, now)
             _pool(rows, size)
+            _pool_sums(rows, sums)
             for lane in range(0, n_lanes, n_ends):
                 if share[lane] == 0.0:
                     continue
                 place = block * abreast + lane // n_ends
-                ratio = _worst_ratio(now, before, FLOOR, lane, n_lanes)
-                left[place] = _worst_ratio(now, size, FLOOR, lane, n_lanes)
-                done = ratio * left[place] <= REMAINDER
-                if prove:
-                    good = ratio <= CONTRACTION
-                    done = done and good
-                    lost = not good or (correction == n_corrections and not done)
-                    verdict[place] = REJECTED if lost else FINE
+                energy = sums[n_lanes + lane]
+                settled = energy <= ENERGY**2 * sums[lane]
+                if verdict[place] == MET:
+                    stalled = not energy <= STALL**2 * energies[lane]
+                    if settled or stalled or correction == last_of_all:
+                        verdict[place] = FINE
                 else:
-                    # A correction that undoes one that was far off is as large: compare every
-                    # other one.
-                    lost = not _worst_ratio(now, earlier, 1.0, lane, n_lanes) <= STALL
-                    done = done or lost or correction == n_corrections
-                    if done and not _worst_ratio(now, size, 1.0, lane, n_lanes) <= LOST:
+                    left[place] = _worst_ratio(now, size, FLOOR, lane, n_lanes)
+                    change = (
+                        _worst_ratio(now, before, FLOOR, lane, n_lanes),
+                        _worst_ratio(now, earlier, 1.0, lane, n_lanes),
+                        left[place],
+                        _worst_ratio(now, size, 1.0, lane, n_lanes),
+                    )
+                    verdict[place] = _judge(change, prove, settled, correction == last_of_all)
+                    if verdict[place] == SINGULAR:
                         verdict[place] = _worst_node(rows, x, lane, m)
-                if done or lost:
+                energies[lane] = energy
+                if verdict[place] > OPEN:
                     share[lane : lane + n_ends] = 0.0
+                elif correction == last:
+                    n_open += 1
             if not share.any():
                 break
+    return n_open
 
 
 @njit(**OPTIONS)
-def gradient_blocks(rows, listed, valid, rhs, initial, y, a, bars):
-    """Add the gradients of the valid series, given y (B, T, m) and the blocks of a."""
+def gradient_blocks(rows, listed, valid, rhs, initial, y, z, a, half, parts, bars):
+    """Add the gradients of the valid series.
+
+    The solution is y (B, T, m), or a twofold z where `half` is not 0; a has as many halves.
+    """
     m = rows.coefficients.shape[3] * rows.coefficients.shape[4]
-    stride = rows.length * m * len(rows.lanes) + len(rows.width)
-    for block in range(-(-listed.size // n_abreast(rows))):
+    stride, abreast = rows.length * m * len(rows.lanes) + len(rows.width), n_abreast(rows)
+    for block in range(-(-listed.size // abreast)):
+        if not valid[block * abreast : (block + 1) * abreast].any():
+            continue
         kernel.gradients(
-            rows, listed, block, valid, rhs, initial, y, a, block * stride, bars
+            rows, listed, block, valid, rhs, initial, y, z, a, block * stride, half, parts, bars
         )  # fmt: skip
+
+
+@njit(**HELPER)
+def _lane_scale(rows, b, end, k):
+    """What a lane's unknowns at its count k are scaled by: backwards, steps are negative."""
+    if end == 0:
+        return node_scale(rows, b, min(k, rows.length - 2))
+    return -node_scale(rows, b, _node(rows, end, k) - 1)
 
 
 @njit(**OPTIONS)
@@ -185,7 +270,6 @@ def scatter_blocks(rows, listed, valid, z, y):
     n_lanes, n_ends = len(rows.lanes), len(rows.ends)
     dims, orders = rows.coefficients.shape[3], rows.coefficients.shape[4]
     stride = rows.length * dims * orders * n_lanes + len(rows.width)
-    last = rows.length - 1
     for each in range(listed.size * n_ends):
         place, end = each // n_ends, each % n_ends
         if not valid[place]:
@@ -193,15 +277,38 @@ def scatter_blocks(rows, listed, valid, z, y):
         b, start = listed[place], each // n_lanes * stride + each % n_lanes
         for k in range(rows.length):
             t = _node(rows, end, k)
-            if t >= rows.n_nodes or (end == 1 and k == last):
+            if t >= rows.n_nodes or (end == 1 and k == rows.length - 1):
                 continue  # not there, or the other lane's
-            inverse = 1.0 / node_scale(rows, b, min(k, last - 1) if end == 0 else t - 1)
-            if end == 1:
-                inverse = -inverse
+            inverse = 1.0 / _lane_scale(rows, b, end, k)
             at = start + k * dims * orders * n_lanes
             for v in range(dims):
                 power = 1.0
                 for r in range(orders):
                     y[b, t, v * orders + r] = z[at] * power
                     power *= inverse
+                    at += n_lanes
+
+
+@njit(**OPTIONS)
+def gather_blocks(rows, listed, valid, y, z):
+    """Write the scaled unknowns z of the valid series from their derivatives y (B, T, m)."""
+    n_lanes, n_ends = len(rows.lanes), len(rows.ends)
+    dims, orders = rows.coefficients.shape[3], rows.coefficients.shape[4]
+    stride = rows.length * dims * orders * n_lanes + len(rows.width)
+    for each in range(listed.size * n_ends):
+        place, end = each // n_ends, each % n_ends
+        if not valid[place]:
+            continue
+        b, start = listed[place], each // n_lanes * stride + each % n_lanes
+        for k in range(rows.length):
+            t = _node(rows, end, k)
+            if t >= rows.n_nodes:
+                continue
+            scale = _lane_scale(rows, b, end, k)
+            at = start + k * dims * orders * n_lanes
+            for v in range(dims):
+                power = 1.0
+                for r in range(orders):
+                    z[at] = y[b, t, v * orders + r] * power
+                    power *= scale
                     at += n_lanes
