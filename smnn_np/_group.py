@@ -8,54 +8,20 @@ factorization is believed or not (`smnn_np._kernels.cpu.blocks`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._kernels import cpu
 from ._kernels.threads import in_parallel, split
+from ._twofold import Solved, Twofold, parts_of
 from .taylor import Array, TaylorRows
 
-N_CORRECTIONS = {"auto": 6, "cholesky": 1, "qr": 10}
+N_CORRECTIONS = {"auto": 3, "cholesky": 1, "qr": 8}
 CHUNK = 2**17  # numbers of a triangle that are worked on at once, so that they stay in the cache
 
 RightSide = tuple[Array, Array, Array]  # rhs, initial, and what is added to A^T b, (B|1, T|1, m)
-ONE_PART, TWO_PARTS = (0,), (0, 0)  # unrolled kernels are compiled for either
-
-
-class Twofold(NamedTuple):
-    """Some blocks of unevaluated sums of two floats, and which series (n,) need the low half."""
-
-    z: Array
-    needed: NDArray
-
-
-class Solved(NamedTuple):
-    """Solutions of some blocks of a group.
-
-    Attributes
-    ----------
-    thread : int
-        The number of the thread that solved.
-    series, wanted : ndarray of shape (n,)
-        Which series, and which of them are solved.
-    z : ndarray
-        Their scaled unknowns.
-    twofold : Twofold or None
-        Where floats were not accurate enough: z and a low half; z is then its first half.
-    kept : Twofold or None
-        The same of the earlier solution that was to be kept.
-    """
-
-    thread: int
-    series: NDArray
-    wanted: NDArray
-    z: Array
-    twofold: Twofold | None
-    kept: Twofold | None
-
-
 Use = Callable[[Solved], None]
 
 
@@ -101,31 +67,34 @@ class Group:
         self._kept: dict[int, Twofold] = {}  # by first block
         self._triangle = self._allocate(self._parts[-1].stop if self.keep else 0)
 
-    def solve(self, right_side: RightSide, use: Use, keep: bool = False) -> NDArray:
+    def solve(
+        self, right_side: RightSide, use: Use, twofold: bool = False, keep: bool = False
+    ) -> NDArray:
         """Solve for all series, hand over the solutions, return which were not proven (n,).
 
-        With `keep`, twofold solutions are kept, to be handed over beside later ones.
+        With `twofold`, solutions whose gradients need a low half get one. With `keep`, these are
+        kept, to be handed over beside later solutions.
         """
         verdict, left = np.full(len(self.series), cpu.FINE), np.zeros(len(self.series))
 
         def work(number: int) -> None:
             part, chunk = self._parts[number], self._chunk
             z = np.empty(min(chunk, len(part)) * self._stride)
-            norms = np.empty((min(chunk, len(part)), 3, self._n_columns))
             own = None if self.keep else self._allocate(min(chunk, len(part)))
             for first in range(part.start, part.stop, chunk):
                 last = min(first + chunk, part.stop)
                 some = self._of_series(first, last)
                 triangle = self._of_blocks(first, last) if own is None else own
                 sound = self._factorize(some, triangle)
-                state = sound, right_side, triangle, norms, verdict[some], left[some]
-                twofold = self._correct(some, z, *state)
-                wanted = sound & (verdict[some] == cpu.FINE)
-                if keep and twofold:
-                    self._kept[first] = twofold
-                here = z if twofold is None else twofold.z
                 kept = None if keep else self._kept.get(first)
-                use(Solved(number, self.series[some], wanted, here, twofold, kept))
+                if twofold and kept:  # half a gradient in two halves is of no use
+                    verdict[some][kept.needed] = cpu.ROUNDED
+                problem = self.rows, self.series[some], sound, right_side, triangle
+                halves = self._refine(problem, z, twofold, verdict[some], left[some])
+                wanted = sound & (verdict[some] == cpu.FINE)
+                use(Solved(number, self.series[some], wanted, z, halves, kept))
+                if keep and halves:
+                    self._kept[first] = halves
 
         in_parallel(work, range(len(self._parts)))
         self._factorized = self.keep
@@ -137,22 +106,20 @@ class Group:
         self._refuse(verdict >= 0, verdict)
         return broken
 
-    def _correct(
-        self, some: slice, z: Array, sound: NDArray, right_side: RightSide, triangle: Array,
-        norms: Array, verdict: NDArray, left: NDArray,
-    ) -> Twofold | None:  # fmt: skip
-        """Solve some series and correct once; what that leaves to be done, in two halves."""
-        n, prove = N_CORRECTIONS[self.factorization], self.factorization == "auto"
-        before = self.rows, self.series[some], sound, right_side, triangle, prove
-        after = norms, verdict, left
-        if not cpu.solve_blocks(*before, (0, 1, n), z, 0, ONE_PART, *after):
+    def _refine(
+        self, problem: tuple[Any, ...], z: Array, twofold: bool, verdict: NDArray, left: NDArray
+    ) -> Twofold | None:
+        """Solve for some series; give those a low half that need it."""
+        rows, name = self.rows, self.factorization
+        rounding = cpu.ROUNDING if twofold and name != "cholesky" else np.inf
+        how = name == "auto", N_CORRECTIONS[name], rounding
+        after = verdict, left
+        if not cpu.solve_blocks(*problem, how, z, 0, parts_of(rows, False), *after):
             return None
-        needed = verdict <= cpu.OPEN
-        twofold = np.zeros(2 * len(z))
-        twofold[: len(z)] = z
-        parts = TWO_PARTS if self.rows.sizes else ONE_PART
-        cpu.solve_blocks(*before, (2, n, n), twofold, len(z), parts, *after)
-        return Twofold(twofold, needed)
+        halves = Twofold(np.concatenate([z, np.zeros(len(z))]), verdict == cpu.ROUNDED)
+        cpu.solve_blocks(*problem, how, halves.z, len(z), parts_of(rows, True), *after)
+        verdict[halves.needed] = cpu.FINE
+        return halves
 
     def invert(self, variance: Array, covariance: Array, lagged: Array) -> None:
         """Write entries of ``(A^T A)^-1`` to those outputs that are not empty."""
@@ -163,14 +130,10 @@ class Group:
         self._inspect(cpu.log_determinant, out)
 
     @property
-    def _n_columns(self) -> int:
-        """Numbers of a node of a block."""
-        return self.rows.n_unknowns * len(self.rows.lanes)
-
-    @property
     def _stride(self) -> int:
         """Numbers of a block of unknowns; row operations may touch a few beyond the last node."""
-        return self.rows.length * self._n_columns + len(self.rows.width)
+        rows = self.rows
+        return rows.length * rows.n_unknowns * len(rows.lanes) + len(rows.width)
 
     def _allocate(self, n_blocks: int) -> Array:
         """Room for the triangles of some blocks."""

@@ -22,18 +22,11 @@ import numpy as np
 from numba import config
 from numpy.typing import NDArray
 
-from ._group import (
-    ONE_PART,
-    TWO_PARTS,
-    Group,
-    RightSide,
-    SingularError,
-    Solved,
-    Use,
-)
+from ._group import Group, RightSide, SingularError, Use
 from ._kernels import cpu
+from ._twofold import Solved, add_gradients
 from ._validation import OdeInputs, check_right_side
-from .taylor import Array, TaylorRows, flatten_right_side, read_only, taylor_rows
+from .taylor import Array, flatten_right_side, read_only, taylor_rows
 
 
 @lru_cache
@@ -43,27 +36,6 @@ def _zeros(lengths: tuple[int, ...]) -> RightSide:
     shapes = (1, 1, n_equations), (1, 1, n_dims, n_initial_orders), (1, 1, n_dims * n_orders)
     rhs, initial, target = (read_only(np.zeros(shape)) for shape in shapes)
     return rhs, initial, target
-
-
-def _in_halves(rows: TaylorRows, solved: Solved, y: Array) -> tuple[Array, Array, NDArray]:
-    """A solution and its adjoint as twofold blocks, and the series (n,) whose blocks need them."""
-    size, series = len(solved.z), solved.series
-    if solved.twofold:
-        a, size = solved.twofold.z, size // 2
-    else:
-        a = np.concatenate([solved.z, np.zeros(size)])
-    if solved.kept:
-        z = solved.kept.z
-    else:
-        z = np.zeros(2 * size)
-        cpu.gather_blocks(rows, series, solved.wanted, y, z)
-    needed = np.zeros(len(series), dtype=bool)
-    for each in (solved.twofold, solved.kept):
-        if each:
-            needed |= each.needed
-    edges = np.arange(0, len(series), rows.n_abreast)
-    blocks = np.logical_or.reduceat(needed, edges)
-    return z, a, np.repeat(blocks, rows.n_abreast)[: len(series)]
 
 
 class Factor:
@@ -273,18 +245,7 @@ class Factor:
         ]
 
         def add(solved: Solved) -> None:
-            bars, a, wanted = own[solved.thread], solved.z, solved.wanted
-            if solved.twofold or solved.kept:
-                z, a, twofold = _in_halves(rows, solved, y)
-                parts = TWO_PARTS if rows.sizes else ONE_PART
-                cpu.gradient_blocks(
-                    rows, solved.series, wanted & twofold, *right_side, y, z, a, len(a) // 2,
-                    parts, bars,
-                )  # fmt: skip
-                wanted = wanted & ~twofold
-            cpu.gradient_blocks(
-                rows, solved.series, wanted, *right_side, y, a, a, 0, ONE_PART, bars
-            )
+            add_gradients(rows, solved, right_side, y, own[solved.thread])
 
         # a = (A^T A)^-1 y_bar
         adjoint = (*self._nothing[:2], read_only(y_bar))
@@ -319,19 +280,21 @@ class Factor:
     ) -> None:
         """Solve for all series; where the choice is ours, those not proven again by QR.
 
-        Groups made on the way first keep the solution for `origin`.
+        Groups made on the way first keep the solution for `origin`, where that is given: then
+        gradients are wanted.
         """
+        twofold = keep or origin is not None
         with self._lock, self._explained():
             for group in list(self._groups):
-                rejected = group.solve(right_side, use, keep)
+                rejected = group.solve(right_side, use, twofold, keep)
                 if self._inputs.factorization == "cholesky":
                     self._warn_of(group.change)
                 if rejected.any():
                     group.valid &= ~rejected
                     again = Group(self.rows, group.series[rejected], "qr", group.keep)
                     if origin is not None:
-                        again.solve(origin, lambda _: None, keep=True)
-                    again.solve(right_side, use, keep)
+                        again.solve(origin, lambda _: None, twofold, keep=True)
+                    again.solve(right_side, use, twofold, keep)
                     self._groups.append(again)
             self._groups = [group for group in self._groups if group.valid.any()]
 

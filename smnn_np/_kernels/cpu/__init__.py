@@ -13,8 +13,9 @@ n the unknowns that a finished row may touch, with D^-1 on the diagonal.
 from .blocks import (
     CONTRACTION,
     FINE,
-    OPEN,
     REJECTED,
+    ROUNDED,
+    ROUNDING,
     cholesky_blocks,
     gather_blocks,
     gradient_blocks,
@@ -27,8 +28,9 @@ from .inverse import log_determinant, selected_inverse
 __all__ = [
     "CONTRACTION",
     "FINE",
-    "OPEN",
     "REJECTED",
+    "ROUNDED",
+    "ROUNDING",
     "cholesky_blocks",
     "gather_blocks",
     "gradient_blocks",

@@ -1,10 +1,13 @@
 """Loops over the blocks of some series: factorize, solve and refine, pull back.
 
-A block is solved and corrected once before the next block is begun, so that its triangle stays in
-the cache. Where that does not suffice, the corrections that follow work on a *twofold* solution:
-the unevaluated sum of two floats, the high half in z, the low half `half` numbers behind it. A
-gradient is made of small differences ``b - A z``; on fine grids these would drown in the rounding
-of z to floats.
+All corrections of a block are made before the next block is begun, so that its triangle stays in
+the cache.
+
+A gradient is made of small differences ``b - A z``, and on fine grids these drown in the rounding
+of z to floats. Where that threatens, z becomes *twofold*: the sum of two floats, of which the high
+half stays as it is, and the low half, so many numbers behind it as `half` says, takes all further
+corrections. The high half's share of a residual is then rounded once and for all, as if the rows
+had been rounded, and the corrections converge.
 """
 
 from __future__ import annotations
@@ -20,10 +23,14 @@ REMAINDER = 2.0**-46  # 64 rounding units: what may be left, relative to the lar
 FLOOR = 1e-15  # of the largest unknown: what is smaller is not asked for relative accuracy
 STALL = 0.5  # corrections that shrink no faster have nothing more to win
 LOST = 0.5  # a last correction this large, relative to the solution: there is no solution
-ENERGY = 2.0**-36  # |A x| of the last correction x, relative to the residual |b - A z|
-# Verdicts on a solution; another is the node at which it is lost. Not yet final: it is not accurate
-# yet (OPEN); it is, but its residuals are not (MET).
-FINE, REJECTED, OPEN, MET, SINGULAR = -1, -2, -3, -4, -5
+# What may be lost by rounding z to floats, relative to the residual |b - A z| of the equations. It
+# is expected to be 2^-54 times the terms of A z, in the root of the sum of squares.
+ROUNDING = 2.0**-28
+UNIT = 2.0**-54
+CONVERGED = 2.0**-36  # |A x| of a low half's last correction x, relative to the smallest residuals
+# Verdicts on a solution; another is the node at which it is lost. ROUNDED: good, but twofold its
+# gradients would be better.
+FINE, REJECTED, ROUNDED = -1, -2, -3
 
 
 @njit(**HELPER)
@@ -123,77 +130,65 @@ def _pool_sums(rows, sums):
 
 
 @njit(**HELPER)
-def _judge(change, prove, settled, last):
-    """Verdict on a solution, given its last correction.
-
-    `change` has the correction relative to the one before, to the one before that, to the solution
-    order by order, and to the solution's largest entry.
-    """
-    ratio, other, left, size = change
-    done = ratio * left <= REMAINDER
-    if prove:
-        lost = not ratio <= CONTRACTION or (last and not done)
-        if lost:
-            return REJECTED
-    else:
-        # A correction that undoes one that was far off is as large: compare every other one.
-        stalled = not other <= STALL
-        last = last or stalled
-        done = done or last
-        if done and not size <= LOST:
-            return SINGULAR
-    if not done:
-        return OPEN
-    return FINE if settled or last else MET
+def _least(sums, lane, n_lanes):
+    """The smallest square of a kind of residuals; kinds without one do not count."""
+    least = np.inf
+    for k in range(lane, 3 * n_lanes, n_lanes):
+        if sums[k] > 0.0:
+            least = min(least, sums[k])
+    return least
 
 
 @njit(**OPTIONS)
 def solve_blocks(
-    rows, listed, wanted, right_side, triangle, prove, span, z, half, parts, norms, verdict, left
-):
-    """Solve for ``right_side = (rhs, initial, target)``, and make the corrections of `span`.
+    rows, listed, wanted, right_side, triangle, how, z, half, parts, verdict, left
+):  # fmt: skip
+    """Solve and refine z for ``right_side = (rhs, initial, target)``.
 
-    ``span = (first, last, last of all)``. First 0 stands for the solve itself, into z; later
-    corrections are made to those series whose verdict is not final, in a twofold z: `parts` is
-    then a tuple of length 2 where kernels are unrolled.
+    ``how = (prove, n_corrections, rounding)``. With `prove`, corrections are made until the
+    solution is proven, and a series for which that takes more than `n_corrections` or which does
+    not contract is REJECTED. Otherwise they are made until none is left to make, or until they no
+    longer shrink: even a good triangle may give a first solution that is far off, because
+    ``A^T b`` has lost digits, and each correction then wins many back. Corrections that stay as
+    large as the solution mean that the rows do not determine it. left (n,) receives the last
+    correction relative to the solution. Series whose residuals are spoilt by the rounding of z are
+    ROUNDED, and so are those that were before.
 
-    With `prove`, corrections are made until the solution is proven, and a series for which that
-    takes more than there are or which does not contract is REJECTED. Otherwise they are made
-    until none is left to make, or until they no longer shrink: even a good triangle may give a
-    first solution that is far off, because ``A^T b`` has lost digits, and each correction then
-    wins many back. Corrections that stay as large as the solution mean that the rows do not
-    determine it. A solution that is good is corrected further until its residuals too have
-    converged, or nothing more can be won.
-
-    norms (blocks, 3, m W) keeps the sizes of the last corrections; left (n,) receives the last
-    correction relative to the solution. Returns how many series have no final verdict.
+    Where `half` is not 0, z holds what this found before, and a low half is made for the series
+    that were ROUNDED, by corrections until these too have converged or no longer shrink; `parts`
+    then is of length 2 where kernels are unrolled. Returns how many series are ROUNDED.
     """
     rhs, initial, target = right_side
-    first, last, last_of_all = span
+    prove, n_corrections, rounding = how
     n_lanes = len(rows.lanes)
     m = rows.coefficients.shape[3] * rows.coefficients.shape[4]
     stride = rows.length * m * n_lanes + len(rows.width)
     abreast, n_ends = n_abreast(rows), len(rows.ends)
-    x, share, size = np.zeros(stride), np.zeros(n_lanes), np.zeros(m * n_lanes)
-    sums, energies = np.zeros(2 * n_lanes), np.zeros(n_lanes)
-    n_open = 0
+    x, share = np.zeros(stride), np.zeros(n_lanes)
+    norms, size = np.zeros((3, m * n_lanes)), np.zeros(m * n_lanes)
+    sums, energies = np.zeros(5 * n_lanes), np.zeros(n_lanes)
+    forced = np.zeros(n_lanes, np.bool_)
+    first, n_rounded = 1 if half > 0 else 0, 0
     for block in range(-(-listed.size // abreast)):
         start = block * stride
         for lane in range(n_lanes):
             k = lane // n_ends
             on = counts(wanted, block, k, abreast)
-            if on and first > 0:
-                on = verdict[block * abreast + k] <= OPEN
+            if on and half > 0:
+                on = verdict[block * abreast + k] == ROUNDED
             share[lane] = 1.0 if on else 0.0
-        if first == 0:
+            forced[lane] = on and verdict[block * abreast + k] == ROUNDED
+            if forced[lane] and half == 0 and lane % n_ends == n_ends - 1:
+                verdict[block * abreast + k] = FINE
+        if half == 0:
             z[start : start + stride] = 0.0
-            norms[block] = np.inf
         elif not share.any():
             continue
+        norms[:] = np.inf
         energies[:] = np.inf
-        for correction in range(first, last + 1):
-            earlier, before = norms[block, correction % 3], norms[block, (correction + 1) % 3]
-            now = norms[block, (correction + 2) % 3]
+        for correction in range(first, n_corrections + 1):
+            earlier, before = norms[correction % 3], norms[(correction + 1) % 3]
+            now = norms[(correction + 2) % 3]
             if correction == 0 and len(rows.sizes) > 0:
                 kernel.begin(rows, listed, block, rhs, initial, target, triangle, z, start, x)
             else:
@@ -213,31 +208,37 @@ def solve_blocks(
                 if share[lane] == 0.0:
                     continue
                 place = block * abreast + lane // n_ends
-                energy = sums[n_lanes + lane]
-                settled = energy <= ENERGY**2 * sums[lane]
-                if verdict[place] == MET:
-                    stalled = not energy <= STALL**2 * energies[lane]
-                    if settled or stalled or correction == last_of_all:
-                        verdict[place] = FINE
+                energy = sums[4 * n_lanes + lane]
+                if half > 0:
+                    done = energy <= CONVERGED**2 * _least(sums, lane, n_lanes)
+                    lost = not energy <= STALL**2 * energies[lane]
+                    energies[lane] = energy
                 else:
+                    ratio = _worst_ratio(now, before, FLOOR, lane, n_lanes)
                     left[place] = _worst_ratio(now, size, FLOOR, lane, n_lanes)
-                    change = (
-                        _worst_ratio(now, before, FLOOR, lane, n_lanes),
-                        _worst_ratio(now, earlier, 1.0, lane, n_lanes),
-                        left[place],
-                        _worst_ratio(now, size, 1.0, lane, n_lanes),
-                    )
-                    verdict[place] = _judge(change, prove, settled, correction == last_of_all)
-                    if verdict[place] == SINGULAR:
-                        verdict[place] = _worst_node(rows, x, lane, m)
-                energies[lane] = energy
-                if verdict[place] > OPEN:
+                    done = ratio * left[place] <= REMAINDER
+                    if prove:
+                        good = ratio <= CONTRACTION
+                        done = done and good
+                        lost = not good or (correction == n_corrections and not done)
+                        verdict[place] = REJECTED if lost else FINE
+                    else:
+                        # A correction that undoes one that was far off is as large: compare every
+                        # other one.
+                        lost = not _worst_ratio(now, earlier, 1.0, lane, n_lanes) <= STALL
+                        done = done or lost or correction == n_corrections
+                        if done and not _worst_ratio(now, size, 1.0, lane, n_lanes) <= LOST:
+                            verdict[place] = _worst_node(rows, x, lane, m)
+                    if done and verdict[place] == FINE:
+                        noise = UNIT**2 * sums[3 * n_lanes + lane] + ratio**2 * energy
+                        if forced[lane] or not noise <= rounding**2 * sums[lane]:
+                            verdict[place] = ROUNDED
+                            n_rounded += 1
+                if done or lost:
                     share[lane : lane + n_ends] = 0.0
-                elif correction == last:
-                    n_open += 1
             if not share.any():
                 break
-    return n_open
+    return n_rounded
 
 
 @njit(**OPTIONS)

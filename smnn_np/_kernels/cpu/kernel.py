@@ -31,14 +31,12 @@ def begin(rows, listed, block, rhs, initial, target, triangle, z, start, x):
     """``x = U^-T (target + A^T b)``; z holds zeros. Only unrolled rows gain by it, and have it."""
 
 
-def descend(
-    rows, listed, block, rhs, initial, target, triangle, z, start, half, parts, x, sums
-):  # fmt: skip
-    """``x = U^-T (target + A^T (b - A z))``; sums (2 W,) receives ``|b - A z|^2`` first."""
+def descend(rows, listed, block, rhs, initial, target, triangle, z, start, half, parts, x, sums):
+    """``x = U^-T (target + A^T (b - A z))``; sums (5, W), but the last: squares of residuals."""
 
 
 def ascend(rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums):
-    """Add ``U^-1 D^-1 x`` to z in the lanes where share (W,) is 1; sums (2 W,): its energy last."""
+    """Add ``U^-1 D^-1 x`` to z, or to its low half, in the lanes where share (W,) is 1."""
 
 
 def gradients(rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars):

@@ -52,7 +52,7 @@ def subtract_row(rows, rest, here, equations, row, z, at, half):
 
 
 @njit(**HELPER)
-def _add_equation_residual(rows, equations, z, at, half, rest, squares, out, to):
+def _add_equation_residual(rows, equations, z, at, half, rest, sums, out, to):
     """Add ``A^T (b - A z)`` of the equation rows of a node; `rest` holds b."""
     lanes, width, n_lanes = rows.lanes, rows.width, len(rows.lanes)
     m = n_dims(rows) * n_orders(rows)
@@ -60,7 +60,10 @@ def _add_equation_residual(rows, equations, z, at, half, rest, squares, out, to)
         row, here = q * (m + n_padding(rows)) * n_lanes, q * n_lanes
         subtract_row(rows, rest, here, equations, row, z, at, half)
         for lane in range(n_lanes):
-            squares[lane] += rest[here + lane] ** 2
+            sums[lane] += rest[here + lane] ** 2
+        if half == 0:
+            for k in range(m * n_lanes):
+                sums[3 * n_lanes + k % n_lanes] += (equations[row + k] * z[at + k]) ** 2
         row_add(out, to, rest, here, equations, row, m, lanes, width)
 
 
@@ -192,7 +195,8 @@ def descend(
 ):  # fmt: skip
     """``x = U^-T (target + A^T (b - A z))`` for one block.
 
-    The first W of `sums` receive ``|b - A z|^2``.
+    sums (5, W) first receives ``|b - A z|^2`` of equations, of links and of initial values, and,
+    unless z is twofold, the squares of all terms of the equations' ``A z``.
     """
     lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
     m, columns = n_dims(rows) * orders, orders * n_lanes
@@ -204,8 +208,8 @@ def descend(
     equations = np.zeros(n_equations(rows) * (m + n_padding(rows)) * n_lanes)
     parts_of_links = (np.zeros(columns), np.zeros(columns), np.zeros(columns))
     work = (np.zeros(columns), np.zeros(columns), np.zeros(columns), parts_of_links)
-    squares = sums[:n_lanes]
-    squares[:] = 0.0
+    of_links, of_initial = sums[n_lanes : 2 * n_lanes], sums[2 * n_lanes : 3 * n_lanes]
+    sums[: 4 * n_lanes] = 0.0
     factorials = np.zeros(2 * columns)
     splat_table(rows.factorials.ravel(), lanes, factorials)
     x[:] = 0.0
@@ -215,46 +219,38 @@ def descend(
         fill_node(rows, listed, block, t, shrink)
         fill_equations(rows, listed, block, t, shrink, weights, equations)
         fill_rest(rows, listed, block, t, rhs, weights, rest)
-        _add_equation_residual(rows, equations, z, at, half, rest, squares, x, local)
+        _add_equation_residual(rows, equations, z, at, half, rest, sums, x, local)
         _add_target(rows, listed, block, t, target, shrink, x, local)
         if t < rows.n_initial_steps:
-            _add_initial_residual(rows, listed, block, t, initial, z, at, half, squares, x, local)
+            _add_initial_residual(
+                rows, listed, block, t, initial, z, at, half, of_initial, x, local
+            )
         if t + 1 < rows.n_nodes:
             fill_link(rows, listed, block, t, ratio, weight)
             row_multiply(minus, 0, weight, 0, weight, 0, 1, lanes)
             for lane in range(n_lanes):
                 minus[lane] = -minus[lane]
             _add_link_residual(
-                rows, ratio, minus, factorials, ones, z, at, half, work, squares, x, local
+                rows, ratio, minus, factorials, ones, z, at, half, work, of_links, x, local
             )
         if len(rows.nodes) == 3 and t + 2 < rows.n_nodes:
-            _add_central_residual(rows, listed, block, t, central, z, at, half, squares, x, local)
+            _add_central_residual(rows, listed, block, t, central, z, at, half, of_links, x, local)
         _eliminate(rows, t, triangle, (block * rows.n_nodes + t) * m * stride, x, local)
-
-
-@njit(**HELPER)
-def _add_twofold(z, at, half, value):
-    """Add to an unevaluated sum of two floats (Knuth's TwoSum, Dekker's renormalization)."""
-    high, low = z[at], z[at + half]
-    total = high + value
-    share = total - high
-    remainder = low + ((high - (total - share)) + (value - share))
-    z[at] = total + remainder
-    z[at + half] = remainder - (z[at] - total)
 
 
 @njit(**OPTIONS)
 def ascend(rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums):
     """Add ``U^-1 D^-1 x`` to one block of z in the lanes where share (W,) is 1.
 
-    x receives the correction; largest and size (m, W) the largest entries of it and of z. The last
-    W of `sums` receive the square of ``|A x|``.
+    It goes to the low half where there is one. x receives the correction; largest and size (m, W)
+    the largest entries of it and of what it was added to; sums (5, W), at its end, the square of
+    ``|A x|``.
     """
     lanes, width, n_lanes, nodes = rows.lanes, rows.width, len(rows.lanes), len(rows.nodes)
     m = n_dims(rows) * n_orders(rows)
     stride = (nodes * m + n_padding(rows)) * n_lanes
     largest[:], size[:] = 0.0, 0.0
-    energy = sums[n_lanes:]
+    energy = sums[4 * n_lanes :]
     energy[:] = 0.0
     for t in range(rows.n_nodes - 1, -1, -1):
         n = min(nodes, rows.n_nodes - t) * m
@@ -271,9 +267,7 @@ def ascend(rows, listed, block, triangle, x, share, z, start, half, parts, large
                 k = i * n_lanes + lane
                 step = abs(x[local + k])
                 largest[k] = largest[k] if step <= largest[k] else step
-                if share[lane] > 0.0 and half > 0:
-                    _add_twofold(z, start + local + k, half, x[local + k])
-                elif share[lane] > 0.0:
-                    z[start + local + k] += x[local + k]
-                value = abs(z[start + local + k])
+                if share[lane] > 0.0:
+                    z[start + half + local + k] += x[local + k]
+                value = abs(z[start + half + local + k])
                 size[k] = size[k] if value <= size[k] else value

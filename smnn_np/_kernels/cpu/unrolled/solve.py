@@ -107,7 +107,8 @@ def descend(  # type: ignore[no-untyped-def]
 ):
     """``x = U^-T (target + A^T (b - A z))`` for one block of z; x holds one block.
 
-    The first W of `sums` receive ``|b - A z|^2``.
+    sums (5, W) first receives ``|b - A z|^2`` of equations, of links and of initial values, and,
+    unless z is twofold, the squares of all terms of the equations' ``A z``.
     """
     return _descend(
         len(parts), rows, listed, block, rhs, initial, target, triangle, z, start, half, parts,
@@ -130,11 +131,11 @@ def _descend(n_parts: int, *kinds: Any) -> Any:
             return load_parts(p, z_data, args[8], args[9], n_parts, t) if n_parts else []
 
         unknowns = [[machine.state(each) for each in part] for part in load(zero)]
-        sums, squares = [machine.state() for _ in range(p.m)], machine.state()
+        sums, squares = ([machine.state() for _ in range(n)] for n in (p.m, 4))
         with machine.loop(p.n_nodes) as t:
             shrink, ratio = scale.advance(t)
             here = [[state.get() for state in part] for part in unknowns]
-            _add_initial_residual(p, weights, sides[1], t, shrink, here, sums, squares)
+            _add_initial_residual(p, weights, sides[1], t, shrink, here, sums, squares[2])
             if p.n_ends == 2:
                 with builder.if_then(p.meeting(t)):
                     for i, state in enumerate(sums):
@@ -148,15 +149,15 @@ def _descend(n_parts: int, *kinds: Any) -> Any:
             after = load(builder.select(p.has_next(t), p.plus(t, 1), t))
             carried: list[Number] = [0.0] * p.m
             if n_parts:
-                near, carried = _link_residual(p, p.link(t), ratio, here, after, squares)
+                near, carried = _link_residual(p, p.link(t), ratio, here, after, squares[1])
                 total = [a + b for a, b in zip(total, near, strict=True)]
             _eliminate(p, data, triangle_at(p, args[2], t), total, carried)
             store_node(p, total, x_data, zero, t)
             for state, value in zip(sums, carried, strict=True):
                 state.set(value)
             set_parts(unknowns, after)
-        if n_parts:
-            machine.store(squares.get(), p.data(kinds[12], args[12]), zero)
+        for k, square in enumerate(squares if n_parts else []):
+            machine.store(square.get(), p.data(kinds[12], args[12]), p.plus(zero, k * p.n_lanes))
         return context.get_dummy_value()
 
     return types.void(*kinds), codegen
@@ -206,7 +207,9 @@ def _add_equation_residual(
     side = rhs.row(t)
     for q, row in enumerate(rows):
         rest = subtract_row(weights[q] * rhs.get(side, q), row, here)
-        squares.set(squares.get() + rest * rest)
+        squares[0].set(squares[0].get() + rest * rest)
+        terms = [a * b for a, b in zip(row, here[0], strict=True)] if len(here) == 1 else []
+        squares[3].set(dot(terms, terms, squares[3].get()))
         for i in range(p.m):
             total[i] = total[i] + rest * row[i]
 
@@ -239,8 +242,9 @@ def ascend(  # type: ignore[no-untyped-def]
 ):
     """Add ``U^-1 D^-1 x`` to one block of z in the lanes where share (W,) is 1.
 
-    x receives the correction; largest and size (m, W) the largest entries of it and of z. The last
-    W of `sums` receive the square of ``|A x|``.
+    It goes to the low half if there are two `parts`. x receives the correction; largest and size
+    (m, W) the largest entries of it and of what it was added to; sums (5, W), at its end, the
+    square of ``|A x|``.
     """
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
@@ -253,8 +257,8 @@ def ascend(  # type: ignore[no-untyped-def]
             p.data(kind, args[k]) for k, kind in places
         )
         taken = machine.compare(">", machine.load(share_data, zero), 0.0)
-        after = [machine.state() for _ in range(p.m)]
-        energy = machine.state()
+        goal = args[7] if len(parts) == 1 else builder.add(args[7], args[8])
+        after, energy = [machine.state() for _ in range(p.m)], machine.state()
         peaks = [[machine.state() for _ in range(p.m)] for _ in range(2)]
         with machine.loop(p.n_nodes, down=True) as t:
             unit, inverses = _load_triangle(p, data, triangle_at(p, args[2], t))
@@ -266,15 +270,11 @@ def ascend(  # type: ignore[no-untyped-def]
                     value[k] = value[k] - unit[k][p.m + j - k - 1] * after[j].get()
                 for j in range(p.m - 1, k, -1):
                     value[k] = value[k] - unit[k][j - k - 1] * value[j]
-            old = load_parts(p, z_data, args[7], args[8], len(parts), t)
-            new = _add_to_parts(old, value)
-            for k, (part, other) in enumerate(zip(new, old, strict=True)):
-                kept = [machine.select(taken, a, b) for a, b in zip(part, other, strict=True)]
-                place = builder.add(args[7], args[8]) if k else args[7]
-                store_node(p, kept, z_data, place, t)
-                new[k] = kept
+            old = load_node(p, z_data, goal, t)
+            new = [machine.select(taken, a + b, a) for a, b in zip(old, value, strict=True)]
+            store_node(p, new, z_data, goal, t)
             store_node(p, value, x_data, zero, t)
-            for states, values in zip(peaks, (value, new[0]), strict=True):
+            for states, values in zip(peaks, (value, new), strict=True):
                 for state, each in zip(states, values, strict=True):
                     _raise_to(state, abs(machine.lift(each)))
             for state, each in zip(after, value, strict=True):
@@ -282,30 +282,13 @@ def ascend(  # type: ignore[no-untyped-def]
         for states, place in zip(peaks, (largest_at, size_at), strict=True):
             for i, state in enumerate(states):
                 machine.store(state.get(), place, machine.integer(i * p.n_lanes))
-        machine.store(energy.get(), sums_at, machine.integer(p.n_lanes))
+        machine.store(energy.get(), sums_at, machine.integer(4 * p.n_lanes))
         return context.get_dummy_value()
 
     signature = types.void(
         rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums
     )
     return signature, codegen
-
-
-def _add_to_parts(parts: list[list[Number]], values: list[Number]) -> list[list[Number]]:
-    """Unknowns with a correction (m,) added: rounded, or as unevaluated sums of two floats."""
-    if len(parts) == 1:
-        return [[a + b for a, b in zip(parts[0], values, strict=True)]]
-    sums = [_add_twofold(*each) for each in zip(*parts, values, strict=True)]
-    return [list(part) for part in zip(*sums, strict=True)]
-
-
-def _add_twofold(high: Lanes, low: Lanes, value: Number) -> tuple[Lanes, Lanes]:
-    """``high + low + value`` as an unevaluated sum of two floats (Knuth's TwoSum, Dekker's)."""
-    total = high + value
-    share = total - high
-    remainder = low + ((high - (total - share)) + (value - share))
-    rounded = total + remainder
-    return rounded, remainder - (rounded - total)
 
 
 def _raise_to(state: Any, value: Lanes) -> None:
