@@ -15,7 +15,6 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -27,16 +26,7 @@ from ._group import Group, RightSide, SingularError, Use
 from ._kernels import cpu
 from ._twofold import Solved, add_gradients
 from ._validation import OdeInputs, check_right_side
-from .taylor import Array, flatten_right_side, read_only, taylor_rows
-
-
-@lru_cache
-def _zeros(lengths: tuple[int, ...]) -> RightSide:
-    """A right side of zeros, of shapes that serve every series and node."""
-    n_equations, n_dims, n_orders, _, n_initial_orders = lengths
-    shapes = (1, 1, n_equations), (1, 1, n_dims, n_initial_orders), (1, 1, n_dims * n_orders)
-    rhs, initial, target = (read_only(np.zeros(shape)) for shape in shapes)
-    return rhs, initial, target
+from .taylor import Array, flatten_right_side, read_only, taylor_rows, zero_right_side
 
 
 class Factor:
@@ -299,7 +289,7 @@ class Factor:
     @property
     def _nothing(self) -> RightSide:
         """A right side of zeros."""
-        return _zeros(self._inputs.shape[2:])
+        return zero_right_side(self._inputs.shape[2:])
 
     def _solve(
         self, right_side: RightSide, use: Use, keep: bool = False, origin: RightSide | None = None
