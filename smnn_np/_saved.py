@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ._data import Record
+from ._found import Scored
 from ._json import pack, unpack
 from ._known import scale_candidates
 from ._path import ModelPath, PathModel
@@ -23,7 +24,6 @@ from .dynamics import Law
 from .identify import Problem, Scales
 from .library import FormulaLibrary, PolynomialLibrary
 from .optimize import JointFit, Measurements
-from .selection import Scored
 
 _FORMAT = "smnn_np.SMNNDiscoverer"
 _SCHEMA = 1  # raise it when a reader of the number before could not read the file

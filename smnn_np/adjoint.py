@@ -158,7 +158,7 @@ def ode_solve_vjp(
     ]
     factor = factor_of(inputs, keep=None)
     right_side = factor.right_side(inputs)
-    solution = factor.solve_rows(*right_side)
+    solution = factor.solve_rows(*right_side, keep=True)
 
     def pullback(y_bar: ArrayLike) -> OdeGradients:
         """Gradients of a scalar with respect to all inputs, given that with respect to y."""

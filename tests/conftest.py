@@ -54,17 +54,22 @@ class Backend:
         return array.get() if self.on_gpu else array
 
 
+def _load(name):
+    """Load a helper that lies beside this file."""
+    place = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, place)
+    helper = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(helper)
+    return helper
+
+
 def _gpu(monkeypatch) -> Backend:
     if HAS_GPU:
         import cupy
 
         return Backend("gpu", cupy)
     pytest.importorskip("numba.cuda.simulator", reason="this Numba has no CUDA simulator")
-    place = Path(__file__).with_name("cupy_stand_in.py")
-    spec = importlib.util.spec_from_file_location("cupy_stand_in", place)
-    stand_in = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(stand_in)
-    cupy = stand_in.make_module()
+    cupy = _load("cupy_stand_in").make_module()
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     return Backend("gpu", cupy)
 
@@ -79,3 +84,12 @@ def gpu(monkeypatch) -> Backend:
 def backend(request: pytest.FixtureRequest, monkeypatch) -> Backend:
     """Return each place where the library computes."""
     return Backend("cpu", np) if request.param == "cpu" else _gpu(monkeypatch)
+
+
+@pytest.fixture
+def foreign(monkeypatch):
+    """Return a module of arrays that refuse to meet NumPy's."""
+    module = _load("foreign_arrays").make_module()
+    monkeypatch.setitem(sys.modules, "foreign_arrays", module)
+    monkeypatch.setattr(module.Foreign, "__module__", "foreign_arrays")
+    return module

@@ -23,9 +23,12 @@ ERRORS = {"GL08", "PR01", "PR02", "PR03", "PR04", "PR07", "RT01", "SS01"}
 # Values that only the library makes: no user calls their constructor. Those with fields document
 # them as attributes.
 RESULTS = {
+    "smnn_np.Bootstrap",
+    "smnn_np.Profile",
     "smnn_np.Factor",
     "smnn_np.Mechanism",
     "smnn_np.OdeGradients",
+    "smnn_np.display.Curve",
     "smnn_np.display.RunCurves",
 }
 # What the factor offers to other files of the package, on flat arrays.
