@@ -155,7 +155,7 @@ def ode_solve_vjp(
     shapes = [() if argument is None else np.shape(argument) for argument in arguments]
     factor = factor_of(inputs, keep=None)
     right_side = factor.right_side(inputs)
-    solution = factor.solve_rows(*right_side)
+    solution = factor.solve_rows(*right_side, keep=True)
 
     def pullback(y_bar: ArrayLike) -> OdeGradients:
         """Gradients of a scalar with respect to all inputs, given that with respect to y."""

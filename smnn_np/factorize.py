@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from ._arrays import to_numpy
 from ._group import Group, RightSide, SingularError, Use
 from ._kernels import cpu
+from ._twofold import Solved, add_gradients
 from ._validation import OdeInputs, check_right_side
 from .taylor import Array, flatten_right_side, read_only, taylor_rows
 
@@ -223,15 +224,18 @@ class Factor:
         """Restore, with a lock of its own."""
         self.__dict__.update(state, _lock=threading.RLock())
 
-    def solve_rows(self, rhs: Array, initial: Array) -> Array:
-        """Least-squares solution y (B, T, m) for right sides laid out by `flatten_right_side`."""
+    def solve_rows(self, rhs: Array, initial: Array, keep: bool = False) -> Array:
+        """Least-squares solution y (B, T, m) for right sides laid out by `flatten_right_side`.
+
+        With `keep`, what `pull` needs of it beyond y is kept.
+        """
         rows = self.rows
         y = np.empty((rows.n_series, rows.n_nodes, rows.n_unknowns))
 
-        def write(_: int, series: NDArray, solved: NDArray, z: Array) -> None:
-            cpu.scatter_blocks(rows, series, solved, z, y)
+        def write(solved: Solved) -> None:
+            cpu.scatter_blocks(rows, solved.series, solved.wanted, solved.z, y)
 
-        self._solve((rhs, initial, self._nothing[2]), write)
+        self._solve((rhs, initial, self._nothing[2]), write, keep)
         if not (self._judged or y[:, 0, 0].all() or y.any(axis=(1, 2)).all()):
             self.judge()  # a solution of zeros says nothing about the system
         return y
@@ -244,7 +248,7 @@ class Factor:
         y_bar : ndarray of shape (B, T, m)
             The gradient in y.
         right_side : tuple of ndarray
-            What `solve_rows` took.
+            What `solve_rows` took, told to keep.
         y : ndarray of shape (B, T, m)
             What it returned.
 
@@ -265,10 +269,12 @@ class Factor:
             for _ in range(config.NUMBA_NUM_THREADS if rows.n_series > 1 else 1)
         ]
 
-        def add(thread: int, series: NDArray, solved: NDArray, a: Array) -> None:
-            cpu.gradient_blocks(rows, series, solved, *right_side, y, a, own[thread])
+        def add(solved: Solved) -> None:
+            add_gradients(rows, solved, right_side, y, own[solved.thread])
 
-        self._solve((*self._nothing[:2], read_only(y_bar)), add)  # a = (A^T A)^-1 y_bar
+        # a = (A^T A)^-1 y_bar
+        adjoint = (*self._nothing[:2], read_only(y_bar))
+        self._solve(adjoint, add, origin=(*right_side, self._nothing[2]))
         for arrays in own:
             for whole, part in zip(bars, arrays, strict=True):
                 if part is not whole:
@@ -295,17 +301,26 @@ class Factor:
         """A right side of zeros."""
         return _zeros(self._inputs.shape[2:])
 
-    def _solve(self, right_side: RightSide, use: Use) -> None:
-        """Solve for all series; where the choice is ours, those not proven again by QR."""
+    def _solve(
+        self, right_side: RightSide, use: Use, keep: bool = False, origin: RightSide | None = None
+    ) -> None:
+        """Solve for all series; where the choice is ours, those not proven again by QR.
+
+        Groups made on the way first keep the solution for `origin`, where that is given: then
+        gradients are wanted.
+        """
+        twofold = keep or origin is not None
         with self._lock, self._explained():
             for group in list(self._groups):
-                rejected = group.solve(right_side, use)
+                rejected = group.solve(right_side, use, twofold, keep)
                 if self._inputs.factorization == "cholesky":
                     self._warn_of(group.change)
                 if rejected.any():
                     group.valid &= ~rejected
                     again = Group(self.rows, group.series[rejected], "qr", group.keep)
-                    again.solve(right_side, use)
+                    if origin is not None:
+                        again.solve(origin, lambda _: None, twofold, keep=True)
+                    again.solve(right_side, use, twofold, keep)
                     self._groups.append(again)
             self._groups = [group for group in self._groups if group.valid.any()]
 

@@ -23,6 +23,7 @@ ROWS = (
     ("_kernels",),
     ("taylor",),
     ("dense",),
+    ("_twofold",),
     ("_group",),
     ("border",),
     ("_rules",),
