@@ -1,10 +1,19 @@
 """Sphinx configuration. ``make docs`` builds with warnings as errors."""
 
 import os
+import sys
+from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+import rooms
+
 import smnn_np
+
+Path(__file__).with_name("generated").mkdir(exist_ok=True)
+Path(__file__).with_name("generated").joinpath("rooms.inc").write_text(rooms.table())
 
 project = "smnn_np"
 author = "smnn_np developers"
@@ -16,6 +25,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
+    "matplotlib.sphinxext.plot_directive",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
     "sphinx_design",
@@ -28,6 +38,10 @@ autosummary_generate = True
 numpydoc_show_class_members = False
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+
+plot_formats = [("png", 110)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",

@@ -22,6 +22,7 @@ LARGEST = {
     "plot_paper_linear_odes": 1.0,
     "plot_regressor": 0.15,
     "plot_smoother": 0.06,
+    "plot_solve_ivp": 0.02,
 }
 
 
