@@ -6,14 +6,9 @@ from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import rooms
-
 import smnn_np
 
-Path(__file__).with_name("generated").mkdir(exist_ok=True)
-Path(__file__).with_name("generated").joinpath("rooms.inc").write_text(rooms.table())
+HERE = Path(__file__).parent
 
 project = "smnn_np"
 author = "smnn_np developers"
@@ -57,3 +52,17 @@ html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
 html_title = f"smnn_np {release}"
 html_show_sourcelink = False
+
+
+def write_rooms(app):
+    """Write the table of rooms before pages are read."""
+    sys.path.insert(0, str(HERE))
+    from rooms import table
+
+    (HERE / "generated").mkdir(exist_ok=True)
+    (HERE / "generated" / "rooms.inc").write_text(table())
+
+
+def setup(app):
+    """Called by Sphinx."""
+    app.connect("builder-inited", write_rooms)
