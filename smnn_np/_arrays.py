@@ -44,7 +44,7 @@ def on_gpu(given: Mapping[str, Any], before: bool | None = None) -> bool:
     kinds = {
         name: not isinstance(value, np.ndarray) and is_cupy(value)
         for name, value in given.items()
-        if getattr(value, "ndim", 0) or is_cupy(value)
+        if getattr(value, "ndim", 0) > 0 or is_cupy(value)
     }
     found = set(kinds.values()) | ({before} - {None})
     if len(found) > 1:

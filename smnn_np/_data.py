@@ -1,6 +1,7 @@
 """A user's times, states and runs as one sorted record with repeated times merged."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,17 @@ from sklearn.metrics import r2_score
 from .text import clean_name
 
 _LARGEST = 1e100  # a measurement beyond this, or below its inverse, has no fourth power
+
+
+class DataWarning(UserWarning):
+    """What was passed can be used, with the consequence that the message tells.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from smnn_np import DataWarning
+    >>> warnings.simplefilter("ignore", DataWarning)
+    """
 
 
 @dataclass(frozen=True)
@@ -146,6 +158,30 @@ def as_columns(t: Any, n_columns: int = 1) -> Any:
     """Turn 1-D times into a column; leave everything else to scikit-learn's checks."""
     values = t if hasattr(t, "columns") or hasattr(t, "toarray") else np.asarray(t)
     return values.reshape(-1, 1) if n_columns == 1 and values.ndim == 1 else values
+
+
+def check_kind(t: Any) -> None:
+    """Refuse dates and text, which have no unit."""
+    if hasattr(t, "toarray"):
+        return
+    dtypes = t.dtypes if hasattr(t, "columns") else [np.asarray(t).dtype]
+    kinds = {getattr(dtype, "kind", "") for dtype in dtypes}
+    if kinds == {"O"} and isinstance(next(iter(np.asarray(t).flat), None), date):
+        kinds = {"M"}
+    if kinds & {"M", "m"}:
+        raise ValueError(
+            "t holds dates: turn them into numbers, as (t - t[0]) / np.timedelta64(1, 'D') does."
+        )
+    if kinds & {"U", "S"}:
+        raise ValueError("t holds text: turn it into numbers, time first, then the controls.")
+    values = np.asarray(t)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        place = np.argwhere(~np.isfinite(values))[0].tolist()
+        what = "NaN" if np.isnan(values).any() else "infinity"
+        raise ValueError(
+            f"Input X contains {what}, first in t{place}: "
+            "leave the row out, or fill in the control; only y may have missing values."
+        )
 
 
 def name_states(y: Any, n_states: int) -> list[str]:

@@ -73,6 +73,29 @@ class EquationsMixin(BaseEstimator):
         check_is_fitted(self)
         return sympy_equations(list(self.feature_names_out_), self.coef_)
 
+    def to_function(self) -> Any:
+        """Compile the right-hand side.
+
+        Returns
+        -------
+        callable
+            ``rate(t, y)``, or ``rate(t, y, controls)`` where there are controls: y an array
+            (n_states,), [x, x'] if ``order=2``; returns the rates (n_states,). It can be pickled,
+            handed to ``scipy.integrate.solve_ivp`` and called from code that Numba compiles. Of a
+            library of which only values are known it is a plain function.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from smnn_np import SMNNDiscoverer
+        >>> t = np.linspace(0, 2, 50)
+        >>> rate = SMNNDiscoverer().fit(t, np.exp(-t)).to_function()
+        >>> rate(0.0, np.array([2.0])).round(6)
+        array([-2.])
+        """
+        check_is_fitted(self)
+        return self._law.function()
+
     def derivative(self, y: ArrayLike, controls: ArrayLike | None = None) -> np.ndarray:
         """Evaluate the time derivative of states.
 
@@ -122,7 +145,7 @@ class EquationsMixin(BaseEstimator):
             raise ValueError(f"y0 must hold {n_states} finite numbers, one a state, not {y0!r}.")
         if not callable(controls):
             controls = read_controls(controls, len(times), self.n_features_in_ - 1)
-        path = self._law.integrate(start, times, times, controls)
+        path = self._law.integrate(start, times, controls)
         return path[:, 0] if self._y_is_1d and self.order == 1 else path
 
     def _html_repr(self) -> str:

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from ._found import Scored
 from .identify import Problem
-from .selection import Scored
 
 _SHOWN = 3  # changes of one model that the printed table names
 

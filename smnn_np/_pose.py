@@ -1,5 +1,6 @@
 """From a record to a problem: nodes, scales, and states to start from."""
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -35,76 +36,100 @@ def pose(
     record: Record, library: Library, order: int, guess: str, given: Known
 ) -> tuple[Problem, np.ndarray, np.ndarray]:
     """Scale a record and choose its nodes: the problem, starting states and slopes."""
-    values, slopes, noise = smooth_record(record, guess, given.noise)
+    record, smoothed, spread, time = _on_nodes(record, guess, given.noise)
+    start = _scaled(record, smoothed, spread, time)
+    if order == 2:
+        start = _with_velocities(start, record, time)
+    n_states = len(start.scale)
+    targets = np.arange(n_states - len(spread), n_states)
+    law = _law(record, library, start, time)
+    scales = Scales(start.scale, time, law.library.term_scale)
+    unit = scales.raw_xi(np.ones((len(scales.term), n_states)))[:, targets]
+    chosen = scale_candidates(given.structure, unit)
+    noise = np.maximum(start.noise, 1e-9)
+    told = np.full(n_states, np.nan)
+    if given.noise is not None:
+        told[: len(spread)] = noise[: len(spread)]
+    problem = Problem(record, scales, law, start.data, targets, noise, chosen, told)
+    return problem, start.values, start.slopes
+
+
+@dataclass(frozen=True)
+class _Start:
+    """States on the nodes in scaled units, as smoothing without a law gives them."""
+
+    values: np.ndarray  # (N, S)
+    slopes: np.ndarray  # (N, S)
+    noise: np.ndarray  # (S,)
+    data: Measurements
+    scale: np.ndarray  # (S,), in the user's units
+    known: np.ndarray  # (S, S), the known linear part
+
+
+def _on_nodes(
+    record: Record, guess: str, noise: np.ndarray | None
+) -> tuple[Record, tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray, float]:
+    """Smooth, and insert nodes where samples are far apart; also spreads (S,) and unit of time."""
+    smoothed = smooth_record(record, guess, noise)
     columns = zip(record.mean.T, record.count.T > 0, strict=True)
     spread = np.array([_spread(mean[seen]) for mean, seen in columns])
-    speed = np.sqrt(np.mean((slopes / spread) ** 2))
+    speed = np.sqrt(np.mean((smoothed[1] / spread) ** 2))
     time = 1.0 / max(float(speed), 1e-3 / (np.ptp(record.times) or 1.0))
     step = np.where(record.joined, np.diff(record.times), 0.0)
     pieces = np.clip(np.ceil(step / time * _STEPS_PER_UNIT), 1, _MAX_PIECES).astype(int)
     if (pieces > 1).any():
         record = record.insert(pieces)
-        values, slopes, noise = smooth_record(record, guess, given.noise)
-    values, slopes, noise = values / spread, slopes / spread * time, noise / spread
-    n_states = values.shape[1]
-    known = np.zeros((order * n_states, order * n_states))
-    mean, count, within = record.mean / spread, record.count, record.within / spread**2
-    state_scale = spread
-    if order == 2:
-        known[:n_states, n_states:] = np.eye(n_states)
-        values, slopes = _with_velocities(values, slopes, record, time)
-        mean, count = (np.concatenate([a, np.zeros_like(a)], axis=1) for a in (mean, count))
-        within, noise = np.append(within, np.zeros(n_states)), np.append(noise, np.ones(n_states))
-        state_scale = np.append(spread, spread / time)
-    law = _law(record, library, values, state_scale, time, known)
-    scales = Scales(state_scale, time, law.library.term_scale)
-    targets = np.arange((order - 1) * n_states, order * n_states)
-    noise = np.maximum(noise, 1e-9)
-    unit = scales.raw_xi(np.ones((len(scales.term), len(state_scale))))[:, targets]
-    told = np.full(len(state_scale), np.nan if given.noise is None else 0.0)
-    told[n_states:] = np.nan
-    told += noise
-    chosen = scale_candidates(given.structure, unit)
-    data = Measurements(mean, count, within)
-    problem = Problem(record, scales, law, data, targets, noise, chosen, told)
-    return problem, values, slopes
+        smoothed = smooth_record(record, guess, noise)
+    return record, smoothed, spread, time
 
 
-def _law(
+def _scaled(
     record: Record,
-    library: Library,
-    values: np.ndarray,
-    state_scale: np.ndarray,
+    smoothed: tuple[np.ndarray, np.ndarray, np.ndarray],
+    spread: np.ndarray,
     time: float,
-    known: np.ndarray,
-) -> Law:
+) -> _Start:
+    """Divide by the spreads and the unit of time; of a first-order law nothing is known."""
+    values, slopes, noise = smoothed
+    data = Measurements(record.mean / spread, record.count, record.within / spread**2)
+    known = np.zeros((len(spread), len(spread)))
+    return _Start(values / spread, slopes / spread * time, noise / spread, data, spread, known)
+
+
+def _law(record: Record, library: Library, start: _Start, time: float) -> Law:
     """Scale the candidate terms by their size along the starting states."""
-    input_scale = np.append(state_scale, np.ones(record.controls.shape[1]))
-    inputs = np.concatenate([values, record.controls], axis=1)
+    input_scale = np.append(start.scale, np.ones(record.controls.shape[1]))
+    inputs = np.concatenate([start.values, record.controls], axis=1)
     raw = library.values(inputs * input_scale)
     term_scale = np.sqrt(np.mean(raw**2, axis=0))
     term_scale = np.where(term_scale > 0, term_scale, 1.0)
     return Law(
         ScaledLibrary(library, input_scale, term_scale),
-        known,
+        start.known,
         np.where(record.joined, np.diff(record.times) / time, 1.0),
         record.joined,
         record.controls,
     )
 
 
-def _with_velocities(
-    values: np.ndarray, slopes: np.ndarray, record: Record, time: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Append slopes as states; their slopes are differenced."""
+def _with_velocities(start: _Start, record: Record, time: float) -> _Start:
+    """Append slopes as states that nobody measured: x' = v is known; theirs are differenced."""
+    slopes, n = start.slopes, len(start.scale)
     bend = np.zeros_like(slopes)
     edges = np.flatnonzero(np.concatenate([[True], ~record.joined, [True]]))
-    for start, stop in pairwise(edges):
-        if stop - start > 1:
-            bend[start:stop] = np.gradient(
-                slopes[start:stop], record.times[start:stop] / time, axis=0
-            )
-    return np.concatenate([values, slopes], axis=1), np.concatenate([slopes, bend], axis=1)
+    for first, stop in pairwise(edges):
+        if stop - first > 1:
+            times = record.times[first:stop] / time
+            bend[first:stop] = np.gradient(slopes[first:stop], times, axis=0)
+    mean, count = (np.pad(each, ((0, 0), (0, n))) for each in (start.data.mean, start.data.count))
+    return _Start(
+        np.concatenate([start.values, slopes], axis=1),
+        np.concatenate([slopes, bend], axis=1),
+        np.append(start.noise, np.ones(n)),
+        Measurements(mean, count, np.append(start.data.within, np.zeros(n))),
+        np.append(start.scale, start.scale / time),
+        np.eye(2 * n, k=n),
+    )
 
 
 def _spread(values: np.ndarray) -> float:

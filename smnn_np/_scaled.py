@@ -4,6 +4,8 @@ import numpy as np
 
 from .library import Library
 
+_MOST_KEPT = 32  # parts of a library; formulas are compiled anew for each
+
 
 class ScaledLibrary:
     """A library in scaled inputs and terms: term_a(inputs * input_scale) / term_scale_a.
@@ -21,10 +23,19 @@ class ScaledLibrary:
         self.input_scale = input_scale
         self.term_scale = term_scale
         self._slope_scale = input_scale / term_scale[:, None]
+        self._taken: dict[bytes, ScaledLibrary] = {}
 
     def take(self, terms: np.ndarray) -> "ScaledLibrary":
-        """Return the library of some of the terms."""
-        return ScaledLibrary(self.library.take(terms), self.input_scale, self.term_scale[terms])
+        """Return the library of some of the terms; the last ones asked for are kept."""
+        if len(terms) == len(self.term_scale):
+            return self
+        key = terms.tobytes()
+        if key not in self._taken:
+            if len(self._taken) >= _MOST_KEPT:
+                self._taken.clear()
+            some = self.library.take(terms)
+            self._taken[key] = ScaledLibrary(some, self.input_scale, self.term_scale[terms])
+        return self._taken[key]
 
     def values(self, points: np.ndarray) -> np.ndarray:
         """Evaluate every scaled term: (n, n_inputs) -> (n, n_terms)."""

@@ -72,7 +72,10 @@ class Constraints:
         self.forbid = list(forbid)
         self.only = {state: list(terms) for state, terms in (only or {}).items()}
         self.fixed = dict(fixed or {})
-        self.bounds = dict(bounds or {})
+        self.bounds = {
+            place: tuple(pair) if isinstance(pair, list) else pair
+            for place, pair in (bounds or {}).items()
+        }
         self.equalities = [(dict(factors), number) for factors, number in equalities]
 
     def __repr__(self) -> str:

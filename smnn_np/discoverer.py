@@ -1,6 +1,5 @@
 """Governing equations from measurements, as a scikit-learn estimator: orchestration only."""
 
-import sys
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -12,9 +11,12 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ._criterion import leftover
 from ._data import (
+    DataWarning,
     as_columns,
     build_record,
+    check_kind,
     match_runs,
     mean_r2,
     name_states,
@@ -26,14 +28,19 @@ from ._equations import EquationsMixin
 from ._known import Known
 from ._path import ModelPath, describe
 from ._posterior import spread_run
+from ._progress import INTERRUPTED, CallbackSupportMixin, Progress, with_callbacks
+from ._saved import SavedMixin
+from ._suspicions import check_times, suspicions, too_noisy
 from .constraints import Constraints, read_constraints
-from .library import PolynomialLibrary, build_library
+from .library import PolynomialLibrary, build_library, check_degree
 from .selection import NO_LAW, discover
 from .simulate import TrajectoryError, fitted_law
 from .text import clean_name
 
 
-class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin):
+class SMNNDiscoverer(
+    CallbackSupportMixin, MultiOutputMixin, RegressorMixin, EquationsMixin, SavedMixin
+):
     """Find the equations y' = f(y, u) behind measured time series.
 
     States at all times and coefficients are fitted together (joint smoothing and identification);
@@ -61,7 +68,9 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin):
         it is estimated: give it where samples are so few that it cannot be, or where the law
         found leaves noise that you know to be too little or too much.
     verbose : int, default=0
-        1 writes a line to stderr for every stage of the fit.
+        1 writes a line to stderr for every stage of the fit, to watch a long one. With
+        scikit-learn 1.9 ``set_callbacks(ProgressBar())`` shows its stages instead. Ctrl-C ends a
+        fit with the best model so far.
 
     Attributes
     ----------
@@ -113,6 +122,7 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin):
         self.noise_std = noise_std
         self.verbose = verbose
 
+    @with_callbacks
     def fit(
         self,
         t: ArrayLike,
@@ -147,12 +157,16 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin):
         """
         if self.order not in (1, 2):
             raise ValueError(f"order must be 1 or 2, not {self.order!r}.")
+        check_kind(t)
         inputs = validate_data(self, as_columns(t), dtype=np.float64)
         states = read_states(y, len(inputs))
+        if self.library is None:  # before much is done with a million columns
+            check_degree(self.degree, self.order * states.shape[1] + inputs.shape[1] - 1)
         weight = None
         if sample_weight is not None:
             weight = _check_sample_weight(sample_weight, inputs, ensure_non_negative=True)
         record = build_record(inputs, states, read_groups(groups, len(inputs)), weight)
+        check_times(record)
         self._y_is_1d = np.asarray(y).ndim == 1
         self.state_names_ = name_states(y, states.shape[1])
         names = self._input_names()
@@ -162,13 +176,22 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin):
         if isinstance(self._library, PolynomialLibrary):
             self.powers_ = self._library.powers
         given = self._known(states.shape[1])
-        self._problem, path = discover(record, self._library, self.order, given, self._report)
+        terms = [str(term) for term in self.feature_names_out_]
+        for sentence in suspicions(record, self._library, self.order, names, terms):
+            warnings.warn(sentence, DataWarning, stacklevel=2)
+        progress = Progress(self, t, y)
+        self._problem, path = discover(record, self._library, self.order, given, progress)
+        progress.end()
         self._models = path.models
         shown = (describe(self._problem, model) for model in self._models)
         self.path_ = ModelPath(shown, self.state_names_, self.feature_names_out_)
         self._choose([model is path.best for model in self._models].index(True))
-        if not path.follows:
+        if path.interrupted:
+            warnings.warn(INTERRUPTED, ConvergenceWarning, stacklevel=2)
+        elif not path.follows:
             warnings.warn(NO_LAW, ConvergenceWarning, stacklevel=2)
+        for sentence in self._noise_told_wrongly(given):
+            warnings.warn(sentence, DataWarning, stacklevel=2)
         return self
 
     def select(self, k: int) -> Self:
@@ -292,16 +315,18 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, EquationsMixin):
     def _choose(self, position: int) -> None:
         """Make a model of the path the fitted one."""
         shown, fit = self.path_[position], self._models[position].fit
+        self._chosen = position
         self.coef_, self.coef_std_ = shown.coef.copy(), shown.coef_std.copy()
         self.noise_std_ = shown.noise_std.copy()
         names = self._input_names()[: fit.nodes.shape[1]]
         self._law = fitted_law(self._problem, fit, self._library, names)
 
-    def _report(self, line: str) -> None:
-        """Write a stage of the fit to stderr, if asked to."""
-        if self.verbose:
-            sys.stderr.write(f"[SMNNDiscoverer] {line}\n")
-            sys.stderr.flush()
+    def _noise_told_wrongly(self, given: Known) -> list[str]:
+        """Say where the law leaves more than the noise that was given."""
+        if given.noise is None:
+            return []
+        left = leftover(self._problem, self._law.fit) * self._problem.scales.state
+        return too_noisy(left[: len(given.noise)], given.noise, self.state_names_)
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that a law in time is no good regressor of unordered features."""

@@ -252,7 +252,8 @@ def restrict(
     xi[:, problem.targets] = problem.candidates.fixed
     xi[terms, targets] = quadratic.solve(support)[0]
     rules = None if quadratic.rules is None else quadratic.rules.part(support)
-    return replace(fit, xi=xi, term=terms, target=targets, rules=rules, basis=None, held=None)
+    fit = replace(fit, xi=xi, term=terms, target=targets, rules=rules)
+    return replace(fit, basis=None, held=None, converged=False)
 
 
 def with_defect(law: Law, fit: JointFit) -> JointFit:

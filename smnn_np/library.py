@@ -293,6 +293,12 @@ def build_library(
         if type(transformer) is PolynomialFeatures:
             return PolynomialLibrary.of_powers(fitted.powers_)
         return TransformerLibrary(fitted)
+    check_degree(degree, n_inputs)
+    return PolynomialLibrary(n_inputs, int(degree))
+
+
+def check_degree(degree: Any, n_inputs: int) -> None:
+    """Refuse a degree that is none, or makes too many terms."""
     if not isinstance(degree, Integral) or degree < 0:
         raise ValueError(f"degree must be a whole number of at least 0, not {degree!r}.")
     n_terms = comb(n_inputs + int(degree), int(degree))
@@ -301,7 +307,6 @@ def build_library(
             f"degree = {degree} makes {n_terms} candidate terms of {n_inputs} inputs, more than "
             f"{_MAX_TERMS}; lower the degree, or leave out inputs."
         )
-    return PolynomialLibrary(n_inputs, int(degree))
 
 
 def graded_powers(n_inputs: int, degree: int) -> np.ndarray:

@@ -17,6 +17,7 @@ _N_CORRECTIONS = 2
 # In units where states, time and terms are near one, coefficients are: a weak prior says so. It
 # keeps a fit from explaining one state by a million times the slack of another.
 COEFFICIENT_STD = 1e3
+_LINEAR = 1e-6  # share of the cost by which a linearized problem errs that is good to the end
 _INDIFFERENT = 1e-6  # chi-square below which rounding decides whether a cost falls
 
 
@@ -140,7 +141,9 @@ def gauss_newton(
     max_iter : int
         Largest number of iterations.
     tolerance : float
-        Stop when an iteration gains less than this, or than 1e-6 of the cost.
+        Stop when an iteration gains less than this, or than 1e-6 of the cost; or when it comes
+        within a tenth of this to the least cost of the linearized problem, for then the next one
+        would gain as little.
     """
     fit = replace(_evaluate(law, data, start, start.nodes, start.xi), converged=False)
     damping = 0.0
@@ -149,13 +152,24 @@ def gauss_newton(
         if elimination is None:
             # Overflowing rows say nothing about the coefficients.
             return replace(fit, covariance=np.diag(np.full(fit.n_terms, 1e30)))
-        before = fit.cost
+        before, least = fit.cost, _least_cost(data, fit, elimination)
         fit, damping = _damped_step(law, data, fit, elimination, damping)
-        done = before - fit.cost < max(tolerance, 1e-6 * fit.cost) and damping == 0.0
+        done = before - fit.cost < max(tolerance, 1e-6 * fit.cost)
+        done |= fit.cost - least < min(0.1 * tolerance, _LINEAR * fit.cost)
+        done &= damping == 0.0
         fit = replace(fit, n_iter=iteration + 1, converged=done)
         if done or damping == np.inf:
             break
     return fit
+
+
+def _least_cost(data: Measurements, fit: JointFit, elimination: Elimination) -> float:
+    """Cost at the minimum of the problem linearized at a fit."""
+    model = _quadratic(fit, elimination, fit.active_xi)
+    rows = np.column_stack([model.triangle, model.rhs])
+    corner = np.asarray(np.linalg.qr(rows, mode="r"))[-1, -1] if fit.n_terms else 0.0
+    repeats = (data.within / fit.noise**2).sum()
+    return float(elimination.rest + corner**2 + repeats)
 
 
 def _damped_step(

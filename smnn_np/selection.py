@@ -4,19 +4,19 @@ Models are compared by their criterion (``_criterion.py``). No threshold is left
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ._criterion import FLOOR, criterion, leftover, noise_levels
 from ._data import Record
+from ._found import Path, Scored
 from ._known import Known
 from ._pose import pose
 from .identify import (
     TIGHTEST,
     Problem,
     integral_start,
-    quadratic_around,
     restrict,
     support_of,
     tighten,
@@ -44,47 +44,29 @@ NO_LAW = (
 )
 
 
-@dataclass(frozen=True)
-class Scored:
-    """A settled joint fit and its criterion (infinite where its dynamics are not exact)."""
-
-    fit: JointFit
-    criterion: float
-
-    @property
-    def n_terms(self) -> int:
-        """Number of coefficients."""
-        return self.fit.n_terms
-
-    @property
-    def exact(self) -> bool:
-        """Whether the dynamics hold exactly."""
-        return not self.fit.loose and bool(np.isfinite(self.criterion))
-
-    @property
-    def rank(self) -> tuple[bool, float]:
-        """What models are compared by: an exact one is better than any with process noise."""
-        return not self.exact, self.criterion
-
-
 def discover(
     record: Record, library: Library, order: int, given: Known, report: Callable[[str], None]
-) -> tuple[Problem, "Path"]:
+) -> tuple[Problem, Path]:
     """Find the path of laws behind a record.
 
     In a long record the structure is found on stretches of it, then refitted, and put to the
     test of further terms, on all of it.
     """
-    xi = None
+    xi, hurry = None, False
     if len(record.times) > _LONG:
         stretches = record.thin(_N_STRETCHES, _LONG // _N_STRETCHES)
         report(f"stretches: {len(stretches.times)} of {len(record.times)} times")
         problem, path = discover(stretches, library, order, given, report)
-        xi = problem.scales.raw_xi(path.best.fit.xi)
+        xi, hurry = problem.scales.raw_xi(path.best.fit.xi), path.interrupted
     found: list[tuple[Problem, Path]] = []
     for guess in ("robust", "likely", "cautious"):
-        found.append(_attempt(record, library, order, given, guess, xi, report))
-        if found[-1][1].follows or given.noise is not None:
+        try:
+            found.append(_attempt(record, library, order, given, guess, xi, report, hurry))
+        except KeyboardInterrupt:
+            if not found:
+                raise
+            found[-1][1].interrupted = True
+        if found[-1][1].follows or found[-1][1].interrupted or given.noise is not None:
             break
     problem, path = min(found, key=lambda pair: pair[1].best.rank)
     # A smoother that interpolates has no noise to compare with: then the spread is the measure.
@@ -95,7 +77,7 @@ def discover(
     return problem, path
 
 
-def _polish(problem: Problem, path: "Path") -> None:
+def _polish(problem: Problem, path: Path) -> None:
     """Refit the best model to the last digits, where its noise was kept at the floor."""
     best = path.best
     if best.exact and (best.fit.noise <= FLOOR).any():
@@ -112,27 +94,48 @@ def _attempt(
     guess: str,
     xi: np.ndarray | None,
     report: Callable[[str], None],
-) -> tuple[Problem, "Path"]:
-    """Search from one guess of the noise, or from coefficients in the user's units."""
+    hurry: bool = False,
+) -> tuple[Problem, Path]:
+    """Search from one guess of the noise, or from coefficients in the user's units.
+
+    An interruption ends it with what was found. In a hurry the terms given are fitted, no more.
+    """
     problem, values, slopes = pose(record, library, order, guess, given)
     start = integral_start(problem, values, slopes) if xi is None else problem.scales.scaled_xi(xi)
     report(f"{guess} noise: {len(values)} nodes, {np.count_nonzero(start)} terms")
     path = Path(report)
-    stride = 10.0 if xi is None else 1000.0  # a law that is known already is near
+    path.interrupted = hurry
+    try:
+        _explore(problem, values, start, path, xi is None)
+    except KeyboardInterrupt:
+        if not path.models:
+            raise
+        path.interrupted = True
+    return problem, path
+
+
+def _explore(
+    problem: Problem, values: np.ndarray, start: np.ndarray, path: Path, anew: bool
+) -> None:
+    """Search, fill the path, and say whether its law follows the data."""
+    report = path.report
+    stride = 10.0 if anew else 1000.0  # a law that is known already is near
+    if path.interrupted:
+        path.add(settle(problem, tighten(problem, values, start, report, False, stride)))
+        return
     # Where choosing anew at every slack finds no exact law, keeping all terms may.
-    for prune in (True, False) if xi is None else (False,):
+    for prune in (True, False) if anew else (False,):
         path = search(problem, tighten(problem, values, start, report, prune, stride), path)
         seen = problem.data.n_seen > 0
         known, left = problem.noise[seen], leftover(problem, path.best.fit)[seen]
         path.follows = path.exact and bool((left < _FOLLOWS * known + FLOOR).all())
         if path.follows:
             break
-    if xi is None:
+    if anew:
         _widen(problem, path)
-    return problem, path
 
 
-def _widen(problem: Problem, path: "Path") -> None:
+def _widen(problem: Problem, path: Path) -> None:
     """Put the model of all candidates on the path, to show what dropping terms has gained."""
     best, n_candidates = path.best, len(problem.candidates.index)
     if not best.exact or 2 * (n_candidates + problem.n_initial) > problem.data.n_seen.sum():
@@ -159,7 +162,7 @@ def settle(
         fit = gauss_newton(problem.law, problem.data, fit, max_iter=10, tolerance=0.1)
         if not np.isfinite(fit.cost) or criterion(problem, fit) > limit:
             return model
-        fit = replace(fit, slack=fit.slack / 10)
+        fit = replace(fit, slack=fit.slack / 10, converged=False)
     return _settle_once(problem, fit, limit, floor)[0]
 
 
@@ -168,7 +171,8 @@ def _settle_once(
 ) -> tuple[Scored, float]:
     """Fit until the noise levels agree with what they leave; also the last (bound of the) score."""
     # A few iterations tell a lost case, at about one unit of chi-square a measurement.
-    fit = gauss_newton(problem.law, problem.data, fit, max_iter=4, tolerance=0.05)
+    if not fit.converged:
+        fit = gauss_newton(problem.law, problem.data, fit, max_iter=4, tolerance=0.05)
     bound, n_iter = criterion(problem, fit), fit.n_iter
     if bound > limit + problem.data.n_seen.sum():
         return Scored(fit, np.inf), bound
@@ -192,61 +196,13 @@ def _settle_once(
     return Scored(replace(fit, n_iter=n_iter), score), bound
 
 
-class Path:
-    """The best model found of each size.
-
-    Attributes
-    ----------
-    follows : bool
-        Whether the best law is exact and leaves little more noise than smoothing without a law.
-    """
-
-    def __init__(self, report: Callable[[str], None]) -> None:
-        self._by_size: dict[int, Scored] = {}
-        self.report = report
-        self.follows = False
-        self._quadratic: tuple[JointFit, Quadratic | None] | None = None
-
-    def quadratic(self, problem: Problem, fit: JointFit) -> Quadratic | None:
-        """Return the quadratic model in all candidates around a fit; the last one is kept."""
-        if self._quadratic is None or self._quadratic[0] is not fit:
-            self._quadratic = (fit, quadratic_around(problem, fit))
-        return self._quadratic[1]
-
-    def add(self, model: Scored) -> Scored:
-        """Keep a model if it is the best of its size; return it."""
-        known = self._by_size.get(model.n_terms)
-        if known is None or model.rank < known.rank:
-            self._by_size[model.n_terms] = model
-        self.report(f"{model.n_terms:4d} terms  criterion {model.criterion:.6g}")
-        return model
-
-    def replace(self, model: Scored) -> None:
-        """Put a model in the place of the one of its size."""
-        self._by_size[model.n_terms] = model
-
-    @property
-    def best(self) -> Scored:
-        """The exact model with the lowest criterion, else any; the smallest if none has one."""
-        return min(self.models[::-1], key=lambda model: model.rank)
-
-    @property
-    def exact(self) -> bool:
-        """Whether a law was met whose dynamics hold exactly."""
-        return any(model.exact for model in self.models)
-
-    @property
-    def models(self) -> list[Scored]:
-        """All models, the largest first."""
-        return [self._by_size[size] for size in sorted(self._by_size, reverse=True)]
-
-
 def search(problem: Problem, start: JointFit, path: Path) -> Path:
     """Improve a start step by step; where no law is exact, with process noise."""
     if not start.loose:
         _improve(problem, path.add(settle(problem, start)), path)
     if not path.exact:
-        loose = replace(start, loose=True, slack=start.slack * (1.0 if start.loose else _LOOSER))
+        slack = start.slack * (1.0 if start.loose else _LOOSER)
+        loose = replace(start, loose=True, slack=slack, converged=False)
         _improve(problem, path.add(settle(problem, loose)), path)
         firm = settle(problem, replace(path.best.fit, loose=False))
         if firm.exact:

@@ -23,6 +23,8 @@ ERRORS = {"GL08", "PR01", "PR02", "PR03", "PR04", "PR07", "RT01", "SS01"}
 # Values that only the library makes: no user calls their constructor. Those with fields document
 # them as attributes.
 RESULTS = {
+    "smnn_np.Bootstrap",
+    "smnn_np.Profile",
     "smnn_np.Factor",
     "smnn_np.Mechanism",
     "smnn_np.OdeGradients",
@@ -31,7 +33,8 @@ RESULTS = {
 }
 # What the factor offers to other files of the package, on flat arrays.
 INTERNAL = {
-    f"smnn_np.Factor.{name}" for name in ("judge", "solve_adjoint", "solve_rows", "to_output")
+    f"smnn_np.Factor.{name}"
+    for name in ("judge", "pull", "right_side", "solve_adjoint", "solve_rows", "to_output")
 }
 
 
