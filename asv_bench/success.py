@@ -120,7 +120,10 @@ class Setting:
 
 BASE = Setting("", "")
 SETTINGS = [
-    *(replace(BASE, what="samples a period", label=str(k), per_period=k) for k in (100, 50, 20, 10)),
+    *(
+        replace(BASE, what="samples a period", label=str(k), per_period=k)
+        for k in (100, 50, 20, 10)
+    ),
     *(replace(BASE, what="periods", label=str(k), periods=k) for k in (10, 5, 2, 1)),
     *(
         replace(BASE, what="noise", label=f"{v:.0%}", noise=v)
@@ -166,7 +169,7 @@ def run_pysindy(
     polynomials = pysindy.PolynomialLibrary(degree=system.degree)
     library = polynomials
     if weak:
-        np.random.seed(0)  # it draws its windows from the global state
+        np.random.seed(0)  # noqa: NPY002 - it draws its windows from the global state
         library = pysindy.WeakPDELibrary(
             function_library=polynomials, spatiotemporal_grid=times[0], K=200, p=4,
             H_xt=[min(system.period / 4, (times[0][-1] - times[0][0]) / 8)],

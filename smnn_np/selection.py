@@ -15,11 +15,12 @@ Statistics & Probability Letters 44, 79-86.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ._data import Record
+from ._path import Path, Scored
 from .identify import (
     NEGLIGIBLE,
     TIGHTEST,
@@ -51,32 +52,9 @@ _ENOUGH = 100.0  # a model this much worse than the best ends the path
 _HOPELESS = 1000.0  # a model this much worse is not fitted to the end
 
 
-@dataclass(frozen=True)
-class Scored:
-    """A settled joint fit and its criterion (infinite where its dynamics are not exact)."""
-
-    fit: JointFit
-    criterion: float
-
-    @property
-    def n_terms(self) -> int:
-        """Number of coefficients."""
-        return self.fit.n_terms
-
-    @property
-    def exact(self) -> bool:
-        """Whether the dynamics hold exactly."""
-        return not self.fit.loose and bool(np.isfinite(self.criterion))
-
-    @property
-    def rank(self) -> tuple[bool, float]:
-        """What models are compared by: an exact one is better than any with process noise."""
-        return not self.exact, self.criterion
-
-
 def discover(
     record: Record, library: Library, order: int, report: Callable[[str], None]
-) -> tuple[Problem, "Path"]:
+) -> tuple[Problem, Path]:
     """Find the path of laws behind a record.
 
     In a long record the structure is found on stretches of it, then refitted, and put to the
@@ -94,15 +72,12 @@ def discover(
         if found[-1][1].follows:
             break
     problem, path = min(found, key=lambda pair: pair[1].best.rank)
-    # A smoother that interpolates has no noise to compare with: then the spread is the measure.
-    left = path.best.fit.noise[problem.data.n_seen > 0]
-    explained = path.exact and bool((left < _EXPLAINED).all())
-    path.follows = explained or any(other.follows for _, other in found)
+    path.follows = _explains(problem, path) or any(other.follows for _, other in found)
     _polish(problem, path)
     return problem, path
 
 
-def _polish(problem: Problem, path: "Path") -> None:
+def _polish(problem: Problem, path: Path) -> None:
     """Refit the best model to the last digits, where its noise was kept at the floor."""
     best = path.best
     if best.exact and (best.fit.noise <= FLOOR).any():
@@ -118,27 +93,53 @@ def _attempt(
     guess: str,
     xi: np.ndarray | None,
     report: Callable[[str], None],
-) -> tuple[Problem, "Path"]:
+) -> tuple[Problem, Path]:
     """Search from one guess of the noise, or from coefficients in the user's units."""
     problem, values, slopes = pose(record, library, order, guess)
     start = integral_start(problem, values, slopes) if xi is None else problem.scales.scaled_xi(xi)
     report(f"{guess} noise: {len(values)} nodes, {np.count_nonzero(start)} terms")
     path = Path(report)
-    stride = 10.0 if xi is None else 1000.0  # a law that is known already is near
+    if xi is not None:
+        # A law that is known already is near.
+        search(problem, tighten(problem, values, start, report, stride=1000.0), path)
+        path.follows = _explains(problem, path)
+        return problem, path
     # Where choosing anew at every slack finds no exact law, keeping all terms may.
-    for prune in (True, False) if xi is None else (False,):
-        path = search(problem, tighten(problem, values, start, report, prune, stride), path)
-        seen = problem.data.n_seen > 0
-        known, left = problem.noise[seen], path.best.fit.noise[seen]
-        path.follows = path.exact and bool((left < _FOLLOWS * known + FLOOR).all())
+    for prune in (True, False):
+        trial = search(problem, tighten(problem, values, start, report, prune), Path(report))
+        agreed = bool(path.models) and _same(trial.best, path.best)
+        path.take(trial)
+        path.follows = _follows(problem, path) or (agreed and _explains(problem, path))
         if path.follows:
             break
-    if xi is None:
-        _widen(problem, path)
+    _widen(problem, path)
     return problem, path
 
 
-def _widen(problem: Problem, path: "Path") -> None:
+def _follows(problem: Problem, path: Path) -> bool:
+    """Whether the best law is exact and leaves little more noise than smoothing without a law."""
+    seen = problem.data.n_seen > 0
+    known, left = problem.noise[seen], path.best.fit.noise[seen]
+    return path.exact and bool((left < _FOLLOWS * known + FLOOR).all())
+
+
+def _explains(problem: Problem, path: Path) -> bool:
+    """Whether the best law is exact and leaves a small part of the states' spread.
+
+    A smoother that interpolates coarse samples has no noise to compare with: then the spread is
+    the measure.
+    """
+    left = path.best.fit.noise[problem.data.n_seen > 0]
+    return path.exact and bool((left < _EXPLAINED).all())
+
+
+def _same(model: Scored, other: Scored) -> bool:
+    """Whether two searches ended in one law: another start would hardly find a better one."""
+    first, second = ({*zip(m.fit.term, m.fit.target, strict=True)} for m in (model, other))
+    return first == second and abs(model.criterion - other.criterion) < _CLOSE
+
+
+def _widen(problem: Problem, path: Path) -> None:
     """Put the model of all candidates on the path, to show what dropping terms has gained."""
     best, n_candidates = path.best, len(candidates(problem)[0])
     if not best.exact or 2 * (n_candidates + problem.n_initial) > problem.data.n_seen.sum():
@@ -217,48 +218,6 @@ def _settle_once(
     settled = exact or fit.link_cost < 10 * NEGLIGIBLE
     score = bound if settled else np.inf
     return Scored(replace(fit, n_iter=n_iter), score), bound
-
-
-class Path:
-    """The best model found of each size.
-
-    Attributes
-    ----------
-    follows : bool
-        Whether the best law is exact and leaves little more noise than smoothing without a law.
-    """
-
-    def __init__(self, report: Callable[[str], None]) -> None:
-        self._by_size: dict[int, Scored] = {}
-        self.report = report
-        self.follows = False
-
-    def add(self, model: Scored) -> Scored:
-        """Keep a model if it is the best of its size; return it."""
-        known = self._by_size.get(model.n_terms)
-        if known is None or model.rank < known.rank:
-            self._by_size[model.n_terms] = model
-        self.report(f"{model.n_terms:4d} terms  criterion {model.criterion:.6g}")
-        return model
-
-    def replace(self, model: Scored) -> None:
-        """Put a model in the place of the one of its size."""
-        self._by_size[model.n_terms] = model
-
-    @property
-    def best(self) -> Scored:
-        """The exact model with the lowest criterion, else any; the smallest if none has one."""
-        return min(self.models[::-1], key=lambda model: model.rank)
-
-    @property
-    def exact(self) -> bool:
-        """Whether a law was met whose dynamics hold exactly."""
-        return any(model.exact for model in self.models)
-
-    @property
-    def models(self) -> list[Scored]:
-        """All models, the largest first."""
-        return [self._by_size[size] for size in sorted(self._by_size, reverse=True)]
 
 
 def search(problem: Problem, start: JointFit, path: Path) -> Path:

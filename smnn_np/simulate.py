@@ -7,10 +7,10 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from ._data import Record
+from ._path import Scored
 from .identify import Problem
 from .library import Library
 from .optimize import JointFit
-from .selection import Scored
 
 _TOLERANCE = 1e-9
 _MAX_EVALUATIONS = 60_000  # about a second

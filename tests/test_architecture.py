@@ -44,7 +44,7 @@ ROWS = (
     ("_start",),
     ("_training",),
     ("_fitting",),
-    ("identify",),
+    ("identify", "_path"),
     ("selection",),
     ("simulate",),
     ("_driven",),
