@@ -58,9 +58,8 @@ class Group:
         self.rows, self.series, self.factorization = rows, series, factorization
         self.valid = np.ones(len(series), dtype=bool)
         self.change = 0.0
-        self._n_lanes = len(rows.lanes)
-        self._parts = split(-(-len(series) // self._n_lanes))
-        self._chunk = max(1, CHUNK // rows.triangle_size // rows.n_nodes)  # blocks
+        self._parts = split(-(-len(series) // rows.n_abreast))
+        self._chunk = max(1, CHUNK // rows.triangle_size // rows.length)  # blocks
         self.keep = len(self._parts[-1]) <= self._chunk if keep is None else keep
         self._status = np.full(len(series), -1)
         self._factorized = False
@@ -76,7 +75,7 @@ class Group:
             own = None if self.keep else self._allocate(min(chunk, len(part)))
             for first in range(part.start, part.stop, chunk):
                 last = min(first + chunk, part.stop)
-                some = slice(first * self._n_lanes, last * self._n_lanes)
+                some = self._of_series(first, last)
                 triangle = self._of_blocks(first, last) if own is None else own
                 sound = self._factorize(some, triangle)
                 cpu.solve_blocks(
@@ -108,18 +107,22 @@ class Group:
     def _stride(self) -> int:
         """Numbers of a block of unknowns; row operations may touch a few beyond the last node."""
         rows = self.rows
-        return rows.n_nodes * rows.n_unknowns * self._n_lanes + len(rows.width)
+        return rows.length * rows.n_unknowns * len(rows.lanes) + len(rows.width)
 
     def _allocate(self, n_blocks: int) -> Array:
         """Room for the triangles of some blocks."""
         rows = self.rows
-        size = n_blocks * rows.n_nodes * rows.triangle_size + len(rows.width)
+        size = n_blocks * rows.length * rows.triangle_size + len(rows.width)
         # General kernels read a few numbers that none of them has written.
         return np.empty(size) if rows.sizes else np.zeros(size)
 
+    def _of_series(self, first: int, last: int) -> slice:
+        """Places of the series of blocks first .. last - 1."""
+        return slice(first * self.rows.n_abreast, last * self.rows.n_abreast)
+
     def _of_blocks(self, first: int, last: int) -> Array:
         """The kept triangles of blocks first .. last - 1."""
-        size = self.rows.n_nodes * self.rows.triangle_size
+        size = self.rows.length * self.rows.triangle_size
         return self._triangle[first * size : last * size + len(self.rows.width)]
 
     def _factorize(self, some: slice, triangle: Array) -> NDArray:
@@ -133,7 +136,7 @@ class Group:
         """Run a kernel on the triangles of all series."""
 
         def work(part: range) -> None:
-            some = slice(part.start * self._n_lanes, part.stop * self._n_lanes)
+            some = self._of_series(part.start, part.stop)
             triangle = self._of_blocks(part.start, part.stop)
             kernel(self.rows, self.series[some], self.valid[some], triangle, *outputs)
 

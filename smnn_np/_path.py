@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .optimize import JointFit
+from .identify import Problem, candidates
+from .optimize import JointFit, quadratic_model
+from .subset import Quadratic
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,14 @@ class Path:
         self._by_size: dict[int, Scored] = {}
         self.report = report
         self.follows = False
+        self._quadratic: tuple[JointFit, Quadratic | None] | None = None
+
+    def quadratic(self, problem: Problem, fit: JointFit) -> Quadratic | None:
+        """Return the quadratic model in all candidates around a fit; the last one is kept."""
+        if self._quadratic is None or self._quadratic[0] is not fit:
+            found = quadratic_model(problem.law, problem.data, fit, *candidates(problem))
+            self._quadratic = (fit, found)
+        return self._quadratic[1]
 
     def add(self, model: Scored) -> Scored:
         """Keep a model if it is the best of its size; return it."""

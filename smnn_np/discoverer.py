@@ -3,6 +3,7 @@
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -22,8 +23,9 @@ from ._data import (
     read_points,
     read_states,
 )
+from ._posterior import spread_run
 from .library import PolynomialLibrary, build_library
-from .selection import discover
+from .selection import NO_LAW, discover
 from .simulate import TrajectoryError, describe, fitted_law
 from .text import clean_name, format_equations, latex_equations, sympy_equations
 
@@ -104,7 +106,6 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Returns
         -------
         SMNNDiscoverer
-            The fitted estimator.
 
         Raises
         ------
@@ -127,12 +128,7 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.path_ = [describe(self._problem, model) for model in self._models]
         self._choose(path.best.n_terms)
         if not path.follows:
-            warnings.warn(
-                "no candidate law follows the data: its trajectories are not to be trusted; "
-                "try another degree, or more samples a period.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+            warnings.warn(NO_LAW, ConvergenceWarning, stacklevel=2)
         return self
 
     def select(self, k: int) -> Self:
@@ -243,7 +239,9 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
         path = self._law.integrate(start, times, times, controls)
         return path[:, 0] if self._y_is_1d and self.order == 1 else path
 
-    def predict(self, t: ArrayLike, groups: ArrayLike | None = None) -> np.ndarray:
+    def predict(
+        self, t: ArrayLike, groups: ArrayLike | None = None, return_std: bool = False
+    ) -> Any:
         """Evaluate the states: smoothed inside the fitted span, simulated beyond it.
 
         Parameters
@@ -252,14 +250,18 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
             Times, in any order, and the controls there.
         groups : array-like of shape (n,), default=None
             Runs; needed if several were fitted.
+        return_std : bool, default=False
+            Return standard deviations too: of the states, given the terms, not of new
+            measurements; beyond the span by the linearized equations.
 
         Returns
         -------
-        ndarray of shape (n, n_states), or (n,) if `y` was 1-D
+        ndarray of shape (n, n_states), or (n,) if `y` was 1-D; with `return_std` a tuple of two
         """
         check_is_fitted(self)
-        states = self._by_run(self._law.predict_run, t, groups)
-        return states[:, 0] if self._y_is_1d else states
+        parts = (self._law.predict_run, partial(spread_run, self._law))[: 1 + return_std]
+        found = tuple(self._by_run(part, t, groups) for part in parts)
+        return found if return_std else found[0]
 
     def score(
         self,
@@ -307,25 +309,24 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _by_run(
         self, evaluate: Callable[[int, np.ndarray], np.ndarray], t: ArrayLike, groups: Any
     ) -> np.ndarray:
-        """Evaluate the measured states run by run: (n, n_targets)."""
-        columns = as_columns(t, self.n_features_in_)
-        inputs = validate_data(self, columns, dtype=np.float64, reset=False)
+        """Evaluate the measured states run by run: (n, n_targets), or (n,) if `y` was 1-D."""
+        t = as_columns(t, self.n_features_in_)
+        inputs = validate_data(self, t, dtype=np.float64, reset=False)
         run = match_runs(self._law.record.labels, read_groups(groups, len(inputs)), len(inputs))
         states = np.empty((len(inputs), len(self.state_names_)))
         for r in np.unique(run):
             rows = np.flatnonzero(run == r)
             states[rows] = evaluate(int(r), inputs[rows])[:, : states.shape[1]]
-        return states
+        return states[:, 0] if self._y_is_1d else states
 
     def _input_names(self) -> list[str]:
         """Names of the library's inputs: states, velocities, controls."""
         names = list(self.state_names_)
         if self.order == 2:
             names += [f"{name}'" for name in names]
-        given = getattr(self, "feature_names_in_", None)
-        if given is not None:
-            return names + [clean_name(str(name)) for name in given[1:]]
-        return names + [f"u{i}" for i in range(self.n_features_in_ - 1)]
+        plain = ["t", *(f"u{i}" for i in range(self.n_features_in_ - 1))]
+        given = getattr(self, "feature_names_in_", plain)
+        return names + [clean_name(str(name)) for name in given[1:]]
 
     def _choose(self, n_terms: int) -> None:
         """Make the path's model with so many terms the fitted one."""

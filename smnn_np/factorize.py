@@ -15,6 +15,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,15 @@ from ._group import Group, RightSide, SingularError, Use
 from ._kernels import cpu
 from ._validation import OdeInputs, check_right_side
 from .taylor import Array, flatten_right_side, read_only, taylor_rows
+
+
+@lru_cache
+def _zeros(lengths: tuple[int, ...]) -> RightSide:
+    """A right side of zeros, of shapes that serve every series and node."""
+    n_equations, n_dims, n_orders, _, n_initial_orders = lengths
+    shapes = (1, 1, n_equations), (1, 1, n_dims, n_initial_orders), (1, 1, n_dims * n_orders)
+    rhs, initial, target = (read_only(np.zeros(shape)) for shape in shapes)
+    return rhs, initial, target
 
 
 class Factor:
@@ -40,7 +50,7 @@ class Factor:
 
     def __init__(self, inputs: OdeInputs, keep: bool | None = True) -> None:
         self._inputs = inputs
-        self.rows = taylor_rows(inputs)
+        self.rows = taylor_rows(inputs, halve=keep is not True)
         self._judged = False
         self._lock = threading.RLock()  # a solve may replace a group
         series = np.arange(self.rows.n_series)
@@ -203,7 +213,7 @@ class Factor:
             cpu.scatter_blocks(rows, series, solved, z, y)
 
         self._solve((rhs, initial, self._nothing[2]), write)
-        if not (self._judged or y[:, 0].any(axis=1).all() or y.any(axis=(1, 2)).all()):
+        if not (self._judged or y[:, 0, 0].all() or y.any(axis=(1, 2)).all()):
             self.judge()  # a solution of zeros says nothing about the system
         return y
 
@@ -257,12 +267,7 @@ class Factor:
     @property
     def _nothing(self) -> RightSide:
         """A right side of zeros."""
-        shape = self._inputs.shape
-        return (  # of the shapes that serve every series and node
-            read_only(np.zeros((1, 1, shape.n_equations))),
-            read_only(np.zeros((1, 1, shape.n_dims, shape.n_initial_orders))),
-            read_only(np.zeros((1, 1, self.rows.n_unknowns))),
-        )
+        return _zeros(self._inputs.shape[2:])
 
     def _solve(self, right_side: RightSide, use: Use) -> None:
         """Solve for all series; where the choice is ours, those not proven again by QR."""

@@ -13,7 +13,7 @@ from .optimize import JointFit, Measurements, gauss_newton, quadratic_model
 from .spline import smooth
 from .subset import Quadratic
 
-NEGLIGIBLE = 0.1  # chi-square of the links at which the dynamics count as exact
+_NEGLIGIBLE = (0.1, 1e-6)  # chi-square of the links that counts as none: at least, a measurement
 TIGHTEST = 1e-13  # slack below which the links would measure their own rounding
 _MAX_STAGES = 14
 _MAX_PIECES = 16
@@ -65,6 +65,11 @@ class Problem:
     def n_initial(self) -> int:
         """Number of initial states of all runs."""
         return self.data.mean.shape[1] * (1 + int((~self.law.joined).sum()))
+
+    @property
+    def negligible(self) -> float:
+        """Chi-square of the links at which the dynamics count as exact."""
+        return max(_NEGLIGIBLE[0], _NEGLIGIBLE[1] * float(self.data.n_seen.sum()))
 
 
 def smooth_record(record: Record, guess: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -245,7 +250,7 @@ def tighten(
             f"slack {fit.slack:.1e}  {fit.n_terms} terms  misfit {fit.data_cost:.6g}  "
             f"links {fit.link_cost:.3g}"
         )
-        if fit.link_cost < NEGLIGIBLE or fit.slack <= TIGHTEST:
+        if fit.link_cost < problem.negligible or fit.slack <= TIGHTEST:
             return fit
         if good is not None and not fit.converged and not fit.link_cost < n_seen:
             return replace(good, loose=True)

@@ -6,6 +6,7 @@ Jacobians (n, n_terms, n_inputs).
 """
 
 from collections.abc import Sequence
+from copy import copy
 from itertools import combinations_with_replacement
 from math import comb
 from numbers import Integral
@@ -32,6 +33,9 @@ class Library(Protocol):
     def jacobian(self, points: np.ndarray) -> np.ndarray:
         """Slopes (n, n_terms, n_inputs) at points (n, n_inputs)."""
 
+    def take(self, terms: np.ndarray) -> "Library":
+        """Return the library of some of the terms."""
+
 
 class PolynomialLibrary:
     """All monomials of the inputs up to a degree.
@@ -57,6 +61,12 @@ class PolynomialLibrary:
 
     def __init__(self, n_inputs: int, degree: int = 2) -> None:
         self.powers = _graded_powers(n_inputs, degree)
+
+    def take(self, terms: np.ndarray) -> "PolynomialLibrary":
+        """Return the library of some of the terms."""
+        some = copy(self)
+        some.powers = self.powers[terms]
+        return some
 
     def names(self, inputs: Sequence[str]) -> list[str]:
         """Write each term with the names of the inputs; the constant is "1"."""
@@ -86,11 +96,18 @@ class TransformerLibrary:
 
     def __init__(self, transformer: object) -> None:
         self.transformer = transformer
+        self._terms: slice | np.ndarray = slice(None)
+
+    def take(self, terms: np.ndarray) -> "TransformerLibrary":
+        """Return the library of some of the terms; all are evaluated nevertheless."""
+        some = copy(self)
+        some._terms = terms if isinstance(self._terms, slice) else self._terms[terms]
+        return some
 
     def names(self, inputs: Sequence[str]) -> list[str]:
         """Return the transformer's own names of its outputs."""
         names = self.transformer.get_feature_names_out(list(inputs))  # type: ignore[attr-defined]
-        return [str(name) for name in names]
+        return [str(name) for name in np.array(names, dtype=object)[self._terms]]
 
     def values(self, points: np.ndarray) -> np.ndarray:
         """Transform the points: (n, n_inputs) -> (n, n_terms); NaN where a trial flow blew up."""
@@ -98,7 +115,7 @@ class TransformerLibrary:
         # Transformers refuse what is not finite, and zero points: let one harmless point stand in.
         harmless = np.where(finite[:, None], points, 0.0)
         values = np.asarray(self.transformer.transform(harmless), dtype=np.float64)  # type: ignore[attr-defined]
-        return np.where(finite[:, None], values, np.nan)
+        return np.where(finite[:, None], values[:, self._terms], np.nan)
 
     def jacobian(self, points: np.ndarray) -> np.ndarray:
         """Difference the transform: (n, n_inputs) -> (n, n_terms, n_inputs)."""
@@ -132,6 +149,10 @@ class ScaledLibrary:
         self.input_scale = input_scale
         self.term_scale = term_scale
         self._slope_scale = input_scale / term_scale[:, None]
+
+    def take(self, terms: np.ndarray) -> "ScaledLibrary":
+        """Return the library of some of the terms."""
+        return ScaledLibrary(self.library.take(terms), self.input_scale, self.term_scale[terms])
 
     def values(self, points: np.ndarray) -> np.ndarray:
         """Evaluate every scaled term: (n, n_inputs) -> (n, n_terms)."""

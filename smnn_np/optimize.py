@@ -130,7 +130,7 @@ def gauss_newton(
     fit = replace(_evaluate(law, data, start, start.nodes, start.xi), converged=False)
     damping = 0.0
     for iteration in range(max_iter):
-        elimination = _eliminate(law, data, fit)
+        elimination = eliminate(law, data, fit)
         if elimination is None:
             # Overflowing rows say nothing about the coefficients.
             return replace(fit, covariance=np.diag(np.full(fit.n_terms, 1e30)))
@@ -180,7 +180,7 @@ def _move(
         return trial
     none = np.zeros(0, dtype=np.int64)
     for _ in range(_N_CORRECTIONS):
-        elimination = _eliminate(law, data, replace(trial, term=none, target=none))
+        elimination = eliminate(law, data, replace(trial, term=none, target=none))
         if elimination is None:
             return None
         nodes = trial.nodes + elimination.nodes(np.zeros(0))
@@ -211,12 +211,20 @@ def quadratic_model(
     law: Law, data: Measurements, fit: JointFit, term: np.ndarray, target: np.ndarray
 ) -> Quadratic | None:
     """Quadratic model of the cost in any coefficients around a fit; None where it overflows."""
-    elimination = _eliminate(law, data, replace(fit, term=term, target=target), keep=False)
+    elimination = eliminate(law, data, replace(fit, term=term, target=target), keep=False)
     if elimination is None:
         return None
     model = _quadratic(fit, elimination, fit.xi[term, target])
     # In the coefficients themselves, not in their change.
     return Quadratic(model.triangle, model.rhs + model.triangle @ fit.xi[term, target])
+
+
+def border_triangle(law: Law, data: Measurements, fit: JointFit) -> np.ndarray:
+    """Rows (m, p) on a fit's active coefficients alone, their prior included."""
+    elimination = eliminate(law, data, fit, keep=False)
+    if elimination is None:
+        return np.eye(fit.n_terms) / COEFFICIENT_STD
+    return _quadratic(fit, elimination, fit.active_xi).triangle
 
 
 def _quadratic(fit: JointFit, elimination: Elimination, xi: np.ndarray) -> Quadratic:
@@ -226,9 +234,7 @@ def _quadratic(fit: JointFit, elimination: Elimination, xi: np.ndarray) -> Quadr
     return Quadratic(triangle, np.append(elimination.border_rhs, -xi / COEFFICIENT_STD))
 
 
-def _eliminate(
-    law: Law, data: Measurements, fit: JointFit, keep: bool = True
-) -> Elimination | None:
+def eliminate(law: Law, data: Measurements, fit: JointFit, keep: bool = True) -> Elimination | None:
     """Linearize at a fit and eliminate its nodes; None where the rows overflow."""
     with np.errstate(over="ignore", invalid="ignore"):
         try:
@@ -240,6 +246,7 @@ def _eliminate(
 
 def _rows(law: Law, data: Measurements, fit: JointFit) -> Iterator[BorderedBands]:
     """Linearize at a fit, piece by piece; OverflowError where a row is not finite."""
+    law, xi, term = law.on(fit.xi, fit.term)
     for first, stop in law.pieces():
         part, y = law.part(first, stop), fit.nodes[first : stop + 1]
         own = slice(first, stop if stop < len(law.step) else len(fit.nodes))
@@ -248,9 +255,9 @@ def _rows(law: Law, data: Measurements, fit: JointFit) -> Iterator[BorderedBands
         damped = np.sqrt(node_weight**2 + 1e-10)
         node_rhs = node_weight**2 * (data.mean[own] - fit.nodes[own]) / damped
         weight = link_weight(part, fit.slack)
-        ends = part.ends(y, fit.xi, curved=True)
+        ends = part.ends(y, xi, curved=True)
         residual = part.residual(y, ends) - fit.defect[first:stop]
-        rows = part.link_rows(ends, weight, fit.term, fit.target)
+        rows = part.link_rows(ends, weight, term, fit.target)
         link = (*rows, -weight[:, None] * residual)
         if not all(np.isfinite(each).all() for each in (*link, node_rhs)):
             raise OverflowError

@@ -22,7 +22,6 @@ import numpy as np
 from ._data import Record
 from ._path import Path, Scored
 from .identify import (
-    NEGLIGIBLE,
     TIGHTEST,
     Problem,
     candidates,
@@ -34,7 +33,7 @@ from .identify import (
     with_defect,
 )
 from .library import Library
-from .optimize import JointFit, gauss_newton, quadratic_model
+from .optimize import JointFit, gauss_newton
 from .subset import Quadratic, price
 
 FLOOR = 1e-4  # of a state's spread: errors of a simulation or of 13 bits are worth no term
@@ -50,6 +49,10 @@ _CLOSE = 10.0  # a change that the quadratic model likes less than this is tried
 _GAIN = 1e-3  # least improvement of the criterion
 _ENOUGH = 100.0  # a model this much worse than the best ends the path
 _HOPELESS = 1000.0  # a model this much worse is not fitted to the end
+NO_LAW = (
+    "no candidate law follows the data: its trajectories are not to be trusted; "
+    "try another degree, or more samples a period."
+)
 
 
 def discover(
@@ -102,7 +105,7 @@ def _attempt(
     if xi is not None:
         # A law that is known already is near.
         search(problem, tighten(problem, values, start, report, stride=1000.0), path)
-        path.follows = _explains(problem, path)
+        path.follows = _follows(problem, path) or _explains(problem, path)
         return problem, path
     # Where choosing anew at every slack finds no exact law, keeping all terms may.
     for prune in (True, False):
@@ -144,7 +147,7 @@ def _widen(problem: Problem, path: Path) -> None:
     best, n_candidates = path.best, len(candidates(problem)[0])
     if not best.exact or 2 * (n_candidates + problem.n_initial) > problem.data.n_seen.sum():
         return
-    quadratic = quadratic_model(problem.law, problem.data, best.fit, *candidates(problem))
+    quadratic = path.quadratic(problem, best.fit)
     if quadratic is not None:
         start = restrict(problem, best.fit, quadratic, np.arange(n_candidates))
         path.add(settle(problem, start, best.criterion + _HOPELESS))
@@ -204,7 +207,7 @@ def _settle_once(
         fit = with_defect(problem.law, fit)
         fit = gauss_newton(problem.law, problem.data, fit, max_iter=10, tolerance=0.05)
         n_iter += fit.n_iter
-        exact = fit.loose or fit.link_cost < NEGLIGIBLE or fit.slack <= TIGHTEST
+        exact = fit.loose or fit.link_cost < problem.negligible or fit.slack <= TIGHTEST
         bound = criterion(problem, fit)
         noise, slack = noise_levels(problem, fit, floor), fit.slack
         change = noise / fit.noise
@@ -215,7 +218,7 @@ def _settle_once(
         last, fit = fit, replace(fit, noise=noise, slack=slack)
     else:
         fit = last
-    settled = exact or fit.link_cost < 10 * NEGLIGIBLE
+    settled = exact or fit.link_cost < 10 * problem.negligible
     score = bound if settled else np.inf
     return Scored(replace(fit, n_iter=n_iter), score), bound
 
@@ -247,8 +250,7 @@ def _improve(problem: Problem, model: Scored | None, path: Path) -> None:
 
 def _walk(problem: Problem, model: Scored, path: Path) -> Scored | None:
     """Find a better model: the one that the quadratic model likes best, or a single change."""
-    terms, targets = candidates(problem)
-    quadratic = quadratic_model(problem.law, problem.data, model.fit, terms, targets)
+    quadratic = path.quadratic(problem, model.fit)
     if quadratic is None:
         return None
     limit = path.best.criterion + _HOPELESS
@@ -293,13 +295,19 @@ def _order_of_leaving(quadratic: Quadratic, support: np.ndarray, goal: np.ndarra
 
 
 def _go_down(problem: Problem, model: Scored, path: Path) -> None:
-    """Fit the best models with ever fewer terms, until the criterion is `_ENOUGH` too high."""
-    terms, targets = candidates(problem)
+    """Fit the best models with ever fewer terms, until the criterion is `_ENOUGH` too high.
+
+    In a long record a fit that fails is dear: the quadratic model must see a chance.
+    """
+    n_seen = float(problem.data.n_seen.sum())
     while model.n_terms > 1 and model.criterion <= path.best.criterion + _ENOUGH:
-        quadratic = quadratic_model(problem.law, problem.data, model.fit, terms, targets)
+        quadratic = path.quadratic(problem, model.fit)
         if quadratic is None:
             break
         support = support_of(problem, model.fit)
         smaller = quadratic.exchange(np.delete(support, quadratic.weakest(support)[0]))
+        loss = quadratic.score(smaller) - quadratic.score(support)
+        if len(problem.record.times) > _LONG and loss > n_seen:
+            break
         start = restrict(problem, model.fit, quadratic, smaller)
         model = path.add(settle(problem, start, path.best.criterion + _HOPELESS))

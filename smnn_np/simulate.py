@@ -36,6 +36,8 @@ class FittedLaw:
         Smoothed states at the nodes.
     names : list of str
         Names of the states.
+    problem, fit : Problem, JointFit
+        What it was found from, in scaled units.
     """
 
     library: Library
@@ -44,6 +46,8 @@ class FittedLaw:
     record: Record
     states: np.ndarray
     names: list[str]
+    problem: Problem
+    fit: JointFit
 
     def rate(self, states: np.ndarray, controls: np.ndarray) -> np.ndarray:
         """Right-hand side at states (n, S) and controls (n, n_controls)."""
@@ -77,7 +81,7 @@ class FittedLaw:
         for beyond, edge in ((wanted > times[-1], -1), (wanted < times[0], 0)):
             if beyond.any():
                 first = np.append(times[edge], self.record.controls[nodes[edge]])
-                path = self._follow(states[edge], np.vstack([first, inputs[beyond]]))
+                path = self.follow(states[edge], np.vstack([first, inputs[beyond]]))
                 predicted[beyond] = path[1:]
         return predicted
 
@@ -85,9 +89,9 @@ class FittedLaw:
         """Trajectory of one run from its state at the first of the inputs (m, 1 + n_controls)."""
         first = inputs[[np.argmin(inputs[:, 0])]]
         start = self.predict_run(run, first)[0]
-        return self._follow(start, np.vstack([first, inputs]))[1:]
+        return self.follow(start, np.vstack([first, inputs]))[1:]
 
-    def _follow(self, start: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+    def follow(self, start: np.ndarray, inputs: np.ndarray) -> np.ndarray:
         """Integrate from the first of the inputs to all others, which lie on one side of it."""
         times, place = np.unique(inputs[:, 0], return_inverse=True)
         controls = np.empty((len(times), inputs.shape[1] - 1))
@@ -251,4 +255,5 @@ def fitted_law(problem: Problem, fit: JointFit, library: Library, names: list[st
     scales = problem.scales
     known = problem.law.known * (scales.state / scales.time)[:, None] / scales.state
     states = fit.nodes * scales.state
-    return FittedLaw(library, scales.raw_xi(fit.xi), known, problem.record, states, names)
+    record, coef = problem.record, scales.raw_xi(fit.xi)
+    return FittedLaw(library, coef, known, record, states, names, problem, fit)

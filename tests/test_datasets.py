@@ -33,6 +33,17 @@ def test_unknown_run_is_named():
         datasets.load_chemostat("D1")
 
 
+def test_nino():
+    record = datasets.load_nino()
+    assert record.y.shape == (2346, 4)
+    np.testing.assert_array_equal(
+        record.y[[0, -1]], [[20.6, 24.8, 26.5, 28.3], [25, 28.4, 29.6, 29.7]]
+    )
+    weeks = np.diff(np.array(record.dates, dtype="datetime64[D]")).astype(int)
+    np.testing.assert_array_equal(weeks, 7)
+    assert "public domain" in record.source
+
+
 @pytest.mark.parametrize("make", MAKERS)
 def test_made_series_obey_their_equations(make):
     # Central differences of the first states at a small step against coef @ terms.
@@ -86,3 +97,25 @@ def test_terms_are_in_the_order_of_polynomial_features():
 def test_a_diverging_start_is_refused():
     with pytest.raises(ValueError, match=r"y0 = .* diverges"):
         datasets.make_lotka_volterra(predation=-0.03)
+
+
+def test_kdv_waves_obey_their_equation():
+    # Central differences in time against spectral derivatives in space.
+    waves = datasets.make_kdv(2, random_state=5, n_points=512, n_frames=5001, n_kept=3)
+    before, u, after = np.moveaxis(waves.u, 1, 0)
+    wave = 2j * np.pi / waves.length[:, None] * np.arange(257)
+    derivative = [np.fft.irfft(wave**r * np.fft.rfft(u), 512) for r in (1, 3)]
+    rate = (after - before) / (2 * waves.step[:, None])
+    wanted = -u * derivative[0] - derivative[1]
+    np.testing.assert_allclose(rate, wanted, atol=2e-3 * np.abs(wanted).max())
+
+
+def test_kdv_waves_keep_what_they_must():
+    waves = datasets.make_kdv(4, random_state=1)
+    assert waves.u.shape == (4, 140, 256)
+    assert np.all((waves.length > 115.2) & (waves.length < 140.8))
+    assert np.all((waves.step > 45 / 249) & (waves.step < 55 / 249))
+    power = (waves.u**2).sum(axis=2)
+    np.testing.assert_allclose(power, power[:, :1].repeat(140, axis=1), rtol=1e-6)
+    np.testing.assert_array_equal(waves.u, datasets.make_kdv(4, random_state=1).u)
+    assert not np.array_equal(waves.u, datasets.make_kdv(4, random_state=2).u)

@@ -42,8 +42,10 @@ def public_objects() -> Iterator[str]:
     for module_name in OPEN_MODULES:
         module = importlib.import_module(f"smnn_np.{module_name}")
         for name, value in vars(module).items():
+            # Some modules only gather: what they offer is written elsewhere in the package.
             at_home = getattr(value, "__module__", None) == module.__name__
-            if at_home and callable(value) and not name.startswith("_"):
+            offered = at_home and not name.startswith("_")
+            if callable(value) and (offered or name in getattr(module, "__all__", ())):
                 yield f"{module.__name__}.{name}"
 
 

@@ -17,6 +17,7 @@ LARGEST = {
     "plot_discover_lorenz": 0.05,
     "plot_factorizations": 1e-6,
     "plot_linear_ode": 1e-3,
+    "plot_paper_linear_odes": 1.0,
     "plot_regressor": 0.15,
     "plot_smoother": 0.06,
 }

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..jit import njit
 from . import kernel
-from .general.rows import OPTIONS, counts, node_scale
+from .general.rows import HELPER, OPTIONS, counts, node_scale
 
 CONTRACTION = 0.01  # each correction against the one before, for Cholesky to be believed
 REMAINDER = 2.0**-46  # 64 rounding units: what may be left, relative to the largest entry
@@ -20,29 +20,50 @@ LOST = 0.5  # a last correction this large, relative to the solution: there is n
 FINE, REJECTED = -1, -2  # verdicts on a solution; another is the node at which it is lost
 
 
+@njit(**HELPER)
+def n_abreast(rows):
+    """Series of a block."""
+    return len(rows.lanes) // len(rows.ends)
+
+
+@njit(**HELPER)
+def _node(rows, end, k):
+    """The node that a lane is at, given its own count."""
+    return k if end == 0 else 2 * (rows.length - 1) - k
+
+
+@njit(**HELPER)
+def _failure(rows, failed, place):
+    """Node at which a series of a block failed, -1 if it did not."""
+    n_ends, first, node = len(rows.ends), rows.length, -1
+    for end in range(n_ends):
+        k = int(failed[place * n_ends + end])
+        if 0 <= k < first:  # what one lane lost, both have lost at the middle
+            first, node = k, _node(rows, end, k)
+    return node
+
+
 @njit(**OPTIONS)
 def cholesky_blocks(rows, listed, triangle, status):
     """Factorize; status (n,) is -1 or the node of a bad pivot."""
-    n_lanes = len(rows.lanes)
-    failed = np.zeros(n_lanes)
-    for block in range(-(-listed.size // n_lanes)):
+    abreast, failed = n_abreast(rows), np.zeros(len(rows.lanes))
+    for block in range(-(-listed.size // abreast)):
         kernel.factor_cholesky(rows, listed, block, triangle, failed)
-        for lane in range(min(n_lanes, listed.size - block * n_lanes)):
-            status[block * n_lanes + lane] = int(failed[lane])
+        for k in range(min(abreast, listed.size - block * abreast)):
+            status[block * abreast + k] = _failure(rows, failed, k)
 
 
 @njit(**OPTIONS)
 def qr_blocks(rows, listed, triangle, status):
     """Factorize; status (n,) is -1 or the node of an unusable pivot."""
-    n_lanes = len(rows.lanes)
-    failed = np.zeros(n_lanes)
-    for block in range(-(-listed.size // n_lanes)):
+    abreast, failed = n_abreast(rows), np.zeros(len(rows.lanes))
+    for block in range(-(-listed.size // abreast)):
         kernel.factor_qr(rows, listed, block, triangle, failed)
-        for lane in range(min(n_lanes, listed.size - block * n_lanes)):
-            status[block * n_lanes + lane] = int(failed[lane])
+        for k in range(min(abreast, listed.size - block * abreast)):
+            status[block * abreast + k] = _failure(rows, failed, k)
 
 
-@njit(**OPTIONS)
+@njit(**HELPER)
 def _worst_ratio(now, before, floor, lane, n_lanes):
     """Largest ratio over a lane's unknowns, each against no less than `floor` of the largest.
 
@@ -60,16 +81,28 @@ def _worst_ratio(now, before, floor, lane, n_lanes):
     return worst
 
 
-@njit(**OPTIONS)
-def _worst_node(x, lane, n_lanes, m):
-    """Node of the largest entry of a lane."""
+@njit(**HELPER)
+def _worst_node(rows, x, lane, m):
+    """Node of the largest entry of a series whose first lane this is."""
     worst, node = -1.0, 0
-    for k in range(x.size // (m * n_lanes)):
-        for i in range(m):
-            value = abs(x[(k * m + i) * n_lanes + lane])
-            if value > worst or np.isnan(value):
-                worst, node = value, k
+    for end in range(len(rows.ends)):
+        for k in range(rows.length):
+            for i in range(m):
+                value = abs(x[(k * m + i) * len(rows.lanes) + lane + end])
+                if value > worst or np.isnan(value):
+                    worst, node = value, _node(rows, end, k)
     return node
+
+
+@njit(**HELPER)
+def _pool(rows, norms):
+    """Give both lanes of a series the larger of their two norms, NaN if one is."""
+    n_ends = len(rows.ends)
+    for k in range(0, norms.size, n_ends):
+        for end in range(1, n_ends):
+            if not norms[k] >= norms[k + end] and not np.isnan(norms[k]):
+                norms[k] = norms[k + end]
+        norms[k : k + n_ends] = norms[k]
 
 
 @njit(**OPTIONS)
@@ -88,29 +121,32 @@ def solve_blocks(
     rhs, initial, target = right_side
     n_lanes = len(rows.lanes)
     m = rows.coefficients.shape[3] * rows.coefficients.shape[4]
-    stride = rows.n_nodes * m * n_lanes + len(rows.width)
+    stride = rows.length * m * n_lanes + len(rows.width)
+    abreast, n_ends = n_abreast(rows), len(rows.ends)
     x, share = np.zeros(stride), np.zeros(n_lanes)
     norms, size = np.zeros((3, m * n_lanes)), np.zeros(m * n_lanes)
-    for block in range(-(-listed.size // n_lanes)):
+    for block in range(-(-listed.size // abreast)):
         start = block * stride
         z[start : start + stride] = 0.0
         for lane in range(n_lanes):
-            share[lane] = 1.0 if counts(wanted, block, lane, n_lanes) else 0.0
+            share[lane] = 1.0 if counts(wanted, block, lane // n_ends, abreast) else 0.0
         norms[:] = np.inf
         for correction in range(n_corrections + 1):
             earlier, before = norms[correction % 3], norms[(correction + 1) % 3]
             now = norms[(correction + 2) % 3]
-            if correction == 0:
+            if correction == 0 and len(rows.sizes) > 0:
                 kernel.begin(rows, listed, block, rhs, initial, target, triangle, z, start, x)
             else:
                 kernel.descend(rows, listed, block, rhs, initial, target, triangle, z, start, x)
             kernel.ascend(rows, listed, block, triangle, x, share, z, start, now, size)
             if correction == 0:
                 continue
-            for lane in range(n_lanes):
+            _pool(rows, now)
+            _pool(rows, size)
+            for lane in range(0, n_lanes, n_ends):
                 if share[lane] == 0.0:
                     continue
-                place = block * n_lanes + lane
+                place = block * abreast + lane // n_ends
                 ratio = _worst_ratio(now, before, FLOOR, lane, n_lanes)
                 left[place] = _worst_ratio(now, size, FLOOR, lane, n_lanes)
                 done = ratio * left[place] <= REMAINDER
@@ -125,9 +161,9 @@ def solve_blocks(
                     lost = not _worst_ratio(now, earlier, 1.0, lane, n_lanes) <= STALL
                     done = done or lost or correction == n_corrections
                     if done and not _worst_ratio(now, size, 1.0, lane, n_lanes) <= LOST:
-                        verdict[place] = _worst_node(x, lane, n_lanes, m)
+                        verdict[place] = _worst_node(rows, x, lane, m)
                 if done or lost:
-                    share[lane] = 0.0
+                    share[lane : lane + n_ends] = 0.0
             if not share.any():
                 break
 
@@ -135,10 +171,9 @@ def solve_blocks(
 @njit(**OPTIONS)
 def gradient_blocks(rows, listed, valid, rhs, initial, y, a, bars):
     """Add the gradients of the valid series, given y (B, T, m) and the blocks of a."""
-    n_lanes = len(rows.lanes)
     m = rows.coefficients.shape[3] * rows.coefficients.shape[4]
-    stride = rows.n_nodes * m * n_lanes + len(rows.width)
-    for block in range(-(-listed.size // n_lanes)):
+    stride = rows.length * m * len(rows.lanes) + len(rows.width)
+    for block in range(-(-listed.size // n_abreast(rows))):
         kernel.gradients(
             rows, listed, block, valid, rhs, initial, y, a, block * stride, bars
         )  # fmt: skip
@@ -147,15 +182,23 @@ def gradient_blocks(rows, listed, valid, rhs, initial, y, a, bars):
 @njit(**OPTIONS)
 def scatter_blocks(rows, listed, valid, z, y):
     """Write the valid series' derivatives y (B, T, m) from the scaled unknowns z."""
-    n_lanes, dims, orders = len(rows.lanes), rows.coefficients.shape[3], rows.coefficients.shape[4]
-    m = dims * orders
-    stride = rows.n_nodes * m * n_lanes + len(rows.width)
-    for place in range(listed.size):
+    n_lanes, n_ends = len(rows.lanes), len(rows.ends)
+    dims, orders = rows.coefficients.shape[3], rows.coefficients.shape[4]
+    stride = rows.length * dims * orders * n_lanes + len(rows.width)
+    last = rows.length - 1
+    for each in range(listed.size * n_ends):
+        place, end = each // n_ends, each % n_ends
         if not valid[place]:
             continue
-        b, at = listed[place], place // n_lanes * stride + place % n_lanes
-        for t in range(rows.n_nodes):
-            inverse = 1.0 / node_scale(rows, b, t)
+        b, start = listed[place], each // n_lanes * stride + each % n_lanes
+        for k in range(rows.length):
+            t = _node(rows, end, k)
+            if t >= rows.n_nodes or (end == 1 and k == last):
+                continue  # not there, or the other lane's
+            inverse = 1.0 / node_scale(rows, b, min(k, last - 1) if end == 0 else t - 1)
+            if end == 1:
+                inverse = -inverse
+            at = start + k * dims * orders * n_lanes
             for v in range(dims):
                 power = 1.0
                 for r in range(orders):

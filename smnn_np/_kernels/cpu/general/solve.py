@@ -203,6 +203,3 @@ def ascend(rows, listed, block, triangle, x, share, z, start, largest, size):
                     z[start + local + k] += x[local + k]
                 value = abs(z[start + local + k])
                 size[k] = size[k] if value <= size[k] else value
-
-
-begin = descend  # z is zero; nothing is won by knowing it

@@ -34,8 +34,9 @@ def gradients(  # type: ignore[no-untyped-def]
         )
         a_data, start_at = p.data(a, args[7]), args[8]
         n_sums = (p.n_equations * p.m, p.n_equations, 0, 1, p.n_equations, 0, 1)
+        courses = (*[p.nodes] * 3, p.gaps, *[p.nodes] * 2, p.gaps)
         outputs = [
-            Output(p.machine, kind, builder.extract_value(args[9], k), p.series, wanted, n_sums[k])
+            Output(p, kind, builder.extract_value(args[9], k), wanted, n_sums[k], courses[k])
             for k, kind in enumerate(bars.types)
         ]
         c_bar, d_bar, u_bar, s_bar, *weight_bars = outputs
@@ -45,7 +46,7 @@ def gradients(  # type: ignore[no-untyped-def]
         states = [p.machine.state(each) for each in _derivatives(p, y_in, zero)]
         adjoint = [p.machine.state(each) for each in load_node(p, a_data, start_at, zero)]
         with p.machine.loop(p.n_nodes) as t:
-            inverse = scale.inverse.get()
+            inverse = abs(scale.inverse.get())
             shrink, ratio = scale.advance(t)
             grown = powers(p.scale(t), p.n_orders) * p.n_dims
             here = [state.get() * g for state, g in zip(states, grown, strict=True)]
@@ -91,7 +92,7 @@ def _equations(
     row, side = coefficients.row(t), rhs.row(t)
     for q in range(p.n_equations):
         line = [s * coefficients.get(row, q * p.m + i) for i, s in enumerate(shrink)]
-        weight = weights.get(weights.row(t), weights.clamp(2, q))
+        weight = p.owned(t, weights.get(weights.row(t), weights.clamp(2, q)))
         rho, lam = rhs.get(side, q) - dot(line, here), dot(line, a_here)
         square = weight * weight
         weighed_rho, weighed_lam = square * rho, square * lam

@@ -100,9 +100,14 @@ def _descend(*kinds: Any, fresh: bool) -> Any:
             shrink, ratio = scale.advance(t)
             here = load(t) if fresh else [state.get() for state in unknowns]
             _add_initial_residual(p, weights, sides[1], t, shrink, here, sums)
+            if p.n_ends == 2:
+                with builder.if_then(p.meeting(t)):
+                    for i, state in enumerate(sums):
+                        state.set(state.get() + p.other(state.get()) * p.turn(i))
             goal = sides[2].row(t)
             total = [
-                state.get() + shrink[i] * sides[2].get(goal, i) for i, state in enumerate(sums)
+                state.get() + p.there(t, shrink[i] * sides[2].get(goal, i))
+                for i, state in enumerate(sums)
             ]
             _add_equation_residual(p, equations, sides[0], t, shrink, here, total)
             after = load(builder.select(p.has_next(t), p.plus(t, 1), t))
