@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +12,7 @@ from .dynamics import Law
 from .library import Library, ScaledLibrary
 from .optimize import JointFit, Measurements, gauss_newton, quadratic_model
 from .spline import smooth
-from .subset import Quadratic
+from .subset import Odds, Quadratic
 
 _NEGLIGIBLE = (0.1, 1e-6)  # chi-square of the links that counts as none: at least, a measurement
 TIGHTEST = 1e-13  # slack below which the links would measure their own rounding
@@ -65,6 +66,11 @@ class Problem:
     def n_initial(self) -> int:
         """Number of initial states of all runs."""
         return self.data.mean.shape[1] * (1 + int((~self.law.joined).sum()))
+
+    @cached_property
+    def odds(self) -> Odds:
+        """How likely models are before any data."""
+        return Odds.of(self.law.library.factors[candidates(self)[0]])
 
     @property
     def negligible(self) -> float:

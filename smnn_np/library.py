@@ -24,6 +24,10 @@ _MAX_TERMS = 5000
 class Library(Protocol):
     """What the discoverer asks of a library."""
 
+    @property
+    def factors(self) -> np.ndarray:
+        """Number of factors of each term (n_terms,), or one for all (1,): fewer are likelier."""
+
     def names(self, inputs: Sequence[str]) -> list[str]:
         """Names of the terms."""
 
@@ -72,6 +76,11 @@ class PolynomialLibrary:
         """Write each term with the names of the inputs; the constant is "1"."""
         return [_monomial_name(row, inputs) for row in self.powers]
 
+    @property
+    def factors(self) -> np.ndarray:
+        """Number of factors of each term, its degree (n_terms,)."""
+        return self.powers.sum(axis=1)
+
     def values(self, points: np.ndarray) -> np.ndarray:
         """Evaluate every term: points (n, n_inputs) -> (n, n_terms)."""
         values = np.empty((len(points), len(self.powers)))
@@ -108,6 +117,12 @@ class TransformerLibrary:
         """Return the transformer's own names of its outputs."""
         names = self.transformer.get_feature_names_out(list(inputs))  # type: ignore[attr-defined]
         return [str(name) for name in np.array(names, dtype=object)[self._terms]]
+
+    @property
+    def factors(self) -> np.ndarray:
+        """Degrees (n_terms,) where the transformer tells exponents, else one number for all."""
+        powers = getattr(self.transformer, "powers_", None)
+        return np.zeros(1) if powers is None else np.asarray(powers).sum(axis=1)[self._terms]
 
     def values(self, points: np.ndarray) -> np.ndarray:
         """Transform the points: (n, n_inputs) -> (n, n_terms); NaN where a trial flow blew up."""
@@ -153,6 +168,11 @@ class ScaledLibrary:
     def take(self, terms: np.ndarray) -> "ScaledLibrary":
         """Return the library of some of the terms."""
         return ScaledLibrary(self.library.take(terms), self.input_scale, self.term_scale[terms])
+
+    @property
+    def factors(self) -> np.ndarray:
+        """Number of factors of each term (n_terms,)."""
+        return np.broadcast_to(self.library.factors, self.term_scale.shape)
 
     def values(self, points: np.ndarray) -> np.ndarray:
         """Evaluate every scaled term: (n, n_inputs) -> (n, n_terms)."""

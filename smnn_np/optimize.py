@@ -8,7 +8,7 @@ import numpy as np
 from .banded import BorderedBands
 from .border import Elimination, eliminate_pieces, solve_border
 from .dynamics import Law
-from .subset import Quadratic, log_information
+from .subset import Odds, Quadratic, log_information
 
 _MAX_TRIALS = 9
 _LEAST_DAMPING = 1e-3
@@ -151,13 +151,13 @@ def _damped_step(
     Where no damping helps it is infinite, and the fit stays. Damping costs no new elimination: the
     nodes follow from whatever the coefficients do.
     """
-    model = _quadratic(fit, elimination, fit.active_xi)
-    _, covariance = solve_border(model.triangle, model.rhs)
+    triangle, rhs = _border_rows(fit, elimination, fit.active_xi)
+    _, covariance = solve_border(triangle, rhs)
     fit = replace(fit, covariance=covariance, log_information=log_information(elimination.border))
-    size = np.linalg.norm(model.triangle, axis=0)
+    size = np.linalg.norm(triangle, axis=0)
     for _ in range(_MAX_TRIALS):
-        damped = np.concatenate([model.triangle, np.diag(np.sqrt(damping) * size)])
-        coefficients, _ = solve_border(damped, np.append(model.rhs, np.zeros(fit.n_terms)))
+        damped = np.concatenate([triangle, np.diag(np.sqrt(damping) * size)])
+        coefficients, _ = solve_border(damped, np.append(rhs, np.zeros(fit.n_terms)))
         # Where damping of the coefficients alone does not help the whole step is shortened.
         length = min(1.0, np.sqrt(0.1 / damping)) if damping else 1.0
         step = length * elimination.nodes(coefficients)
@@ -214,9 +214,10 @@ def quadratic_model(
     elimination = eliminate(law, data, replace(fit, term=term, target=target), keep=False)
     if elimination is None:
         return None
-    model = _quadratic(fit, elimination, fit.xi[term, target])
+    triangle, rhs = _border_rows(fit, elimination, fit.xi[term, target])
     # In the coefficients themselves, not in their change.
-    return Quadratic(model.triangle, model.rhs + model.triangle @ fit.xi[term, target])
+    odds = Odds.of(law.library.factors[term])
+    return Quadratic(triangle, rhs + triangle @ fit.xi[term, target], odds)
 
 
 def border_triangle(law: Law, data: Measurements, fit: JointFit) -> np.ndarray:
@@ -224,14 +225,16 @@ def border_triangle(law: Law, data: Measurements, fit: JointFit) -> np.ndarray:
     elimination = eliminate(law, data, fit, keep=False)
     if elimination is None:
         return np.eye(fit.n_terms) / COEFFICIENT_STD
-    return _quadratic(fit, elimination, fit.active_xi).triangle
+    return _border_rows(fit, elimination, fit.active_xi)[0]
 
 
-def _quadratic(fit: JointFit, elimination: Elimination, xi: np.ndarray) -> Quadratic:
-    """Cost as a function of the step of coefficients that are now xi, their prior included."""
+def _border_rows(
+    fit: JointFit, elimination: Elimination, xi: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows on the step of coefficients that are now xi, their prior included."""
     prior = np.eye(len(xi)) / COEFFICIENT_STD
     triangle = np.concatenate([elimination.border, prior])
-    return Quadratic(triangle, np.append(elimination.border_rhs, -xi / COEFFICIENT_STD))
+    return triangle, np.append(elimination.border_rhs, -xi / COEFFICIENT_STD)
 
 
 def eliminate(law: Law, data: Measurements, fit: JointFit, keep: bool = True) -> Elimination | None:

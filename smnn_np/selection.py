@@ -162,7 +162,8 @@ def criterion(problem: Problem, fit: JointFit) -> float:
         return np.inf
     misfit = float((n_seen * np.log(squares / n_seen + FLOOR**2)).sum())
     n, n_fitted = n_seen.sum(), fit.n_terms + problem.n_initial
-    paid = price(fit.active_xi, fit.log_information, len(candidates(problem)[0]))
+    odds = problem.odds.cost(support_of(problem, fit))
+    paid = price(fit.active_xi, fit.log_information, odds)
     paid += problem.n_initial * np.log(n)
     return misfit + fit.link_cost + fit.prior_cost + paid * n / max(n - n_fitted - 2, 1.0)
 

@@ -5,11 +5,14 @@ triangle R and right-hand side d of their border, cost = |R xi - d|^2. On it a m
 small dense algebra, without touching the record. M candidate terms, k of them in a model.
 
 Minus twice the log of a model's evidence, with a unit Cauchy prior on every coefficient (the fit's
-units are such that coefficients are near one) and all models of one size equally likely, is
+units are such that coefficients are near one) and the odds of its terms among all models of its
+size, is
 
-    cost + log det(1 + R_S^T R_S) + 2 sum log(1 + xi^2) + 2 log binomial(M, k).
+    cost + log det(1 + R_S^T R_S) + 2 sum log(1 + xi^2) + 2 log(e_k(w) / prod_S w).
 
-The last term is that of the extended Bayesian information criterion.
+w is 1/2 for every factor of a term (1 for a constant, 1/4 for x y), e_k the sum of such products
+over all models of k terms. With all w = 1 the last term is 2 log binomial(M, k), that of the
+extended Bayesian information criterion.
 
 References
 ----------
@@ -21,7 +24,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.special import gammaln
 
 _MANY = 100  # columns above which a tenth of them is dropped at once
 _MAX_MOVES = 100
@@ -29,16 +31,43 @@ _N_WEAK = 10  # columns of a model whose removal or exchange is tried
 _GAIN = 1e-6  # least improvement of the criterion
 
 
-def log_models(n_candidates: int, n_terms: int) -> float:
-    """Log of the number of models with so many of the candidates."""
-    rest = gammaln(n_terms + 1) + gammaln(n_candidates - n_terms + 1)
-    return float(gammaln(n_candidates + 1) - rest)
+@dataclass(frozen=True)
+class Odds:
+    """How likely models are before any data: a term is half as likely for every factor it has.
+
+    Attributes
+    ----------
+    weight : ndarray of shape (M,)
+        Log weights of the candidates.
+    total : ndarray of shape (M + 1,)
+        Log of the summed weights of all models of 0 .. M terms.
+    """
+
+    weight: np.ndarray
+    total: np.ndarray
+
+    @classmethod
+    def of(cls, factors: np.ndarray) -> "Odds":
+        """Odds of candidates with so many factors (M,)."""
+        weight = -np.log(2.0) * np.asarray(factors, dtype=float)
+        total = np.full(len(weight) + 1, -np.inf)
+        total[0] = 0.0
+        for j, each in enumerate(weight):
+            total[1 : j + 2] = np.logaddexp(total[1 : j + 2], total[: j + 1] + each)
+        return cls(weight, total)
+
+    def cost(self, support: np.ndarray) -> float:
+        """Minus twice the log probability of a model among those of its size."""
+        return 2.0 * float(self.total[len(support)] - self.weight[support].sum())
+
+    def more(self, n_terms: int) -> np.ndarray:
+        """Change of the cost of a model of so many terms that each further one brings (M,)."""
+        return 2.0 * (self.total[n_terms + 1] - self.total[n_terms] - self.weight)
 
 
-def price(xi: np.ndarray, log_information: float, n_candidates: int) -> float:
+def price(xi: np.ndarray, log_information: float, odds: float) -> float:
     """What a model pays for its coefficients xi (k,), see the module's docstring."""
-    prior = 2.0 * float(np.log1p(xi**2).sum())
-    return log_information + prior + 2.0 * log_models(n_candidates, len(xi))
+    return log_information + 2.0 * float(np.log1p(xi**2).sum()) + odds
 
 
 def log_information(triangle: np.ndarray) -> float:
@@ -56,10 +85,13 @@ class Quadratic:
     ----------
     triangle : ndarray of shape (m, M)
     rhs : ndarray of shape (m,)
+    odds : Odds
+        Of the M columns.
     """
 
     triangle: np.ndarray
     rhs: np.ndarray
+    odds: Odds
 
     @property
     def n_candidates(self) -> int:
@@ -83,7 +115,7 @@ class Quadratic:
     def score(self, support: np.ndarray) -> float:
         """Minus twice the log evidence of a model, up to a constant."""
         xi, _, cost = self.solve(support)
-        return cost + price(xi, log_information(self.triangle[:, support]), self.n_candidates)
+        return cost + price(xi, log_information(self.triangle[:, support]), self.odds.cost(support))
 
     def additions(self, support: np.ndarray) -> np.ndarray:
         """Change of the score that each further column brings (M,); infinite for those inside."""
@@ -97,15 +129,16 @@ class Quadratic:
         new[support] = False
         along = rest.T @ left
         safe = np.where(new, size, 1.0)
-        more = log_models(self.n_candidates, len(support) + 1)
-        more -= log_models(self.n_candidates, len(support))
         cost = -(along**2) / safe + np.log1p(safe) + 2 * np.log1p((along / safe) ** 2)
-        return np.where(new, cost + 2 * more, np.inf)
+        if not new.any():
+            return np.full(self.n_candidates, np.inf)
+        return np.where(new, cost + self.odds.more(len(support)), np.inf)
 
     def weakest(self, support: np.ndarray) -> np.ndarray:
         """Positions in the support, first the columns that the evidence misses least."""
         xi, std, _ = self.solve(support)
-        return np.argsort((xi / std) ** 2 - np.log1p(std**-2) - 2 * np.log1p(xi**2))
+        gain = (xi / std) ** 2 - np.log1p(std**-2) - 2 * np.log1p(xi**2)
+        return np.argsort(gain + 2 * self.odds.weight[support])
 
     def descend(self, support: np.ndarray) -> list[np.ndarray]:
         """Nested supports, from all of the given columns to one: the weakest goes first."""
