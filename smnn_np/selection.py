@@ -160,7 +160,9 @@ def criterion(problem: Problem, fit: JointFit) -> float:
     squares = problem.data.squares(fit.nodes)[measured]
     if not np.isfinite(squares).all():
         return np.inf
-    misfit = float((n_seen * np.log(squares / n_seen + FLOOR**2)).sum())
+    # With process noise, states that follow any data are no proof that these have no noise.
+    likely = float((n_seen * np.log(squares / n_seen + FLOOR**2)).sum())
+    misfit = fit.data_cost if fit.loose else likely
     n, n_fitted = n_seen.sum(), fit.n_terms + problem.n_initial
     odds = problem.odds.cost(support_of(problem, fit))
     paid = price(fit.active_xi, fit.log_information, odds)
@@ -210,7 +212,8 @@ def _settle_once(
         n_iter += fit.n_iter
         exact = fit.loose or fit.link_cost < problem.negligible or fit.slack <= TIGHTEST
         bound = criterion(problem, fit)
-        noise, slack = noise_levels(problem, fit, floor), fit.slack
+        noise = fit.noise if fit.loose else noise_levels(problem, fit, floor)
+        slack = fit.slack
         change = noise / fit.noise
         if bound > limit or (exact and np.abs(np.log(change)).max() < _STEADY):
             break
