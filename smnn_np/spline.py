@@ -67,13 +67,11 @@ def smooth(
     unit = float(np.median(step[joined])) if joined.any() else 1.0
     problem = (step / unit, target, np.sqrt(count), joined)
     some = _stretches(*problem)
-    n_some, n_links = int((some[2] > 0).sum()), int(some[3].sum())
-    n_seen = int(seen.sum())
+    n_free, n_links = _n_free(some[2], some[3]), int(some[3].sum())
     ceiling = _difference_noise(times, target, seen, joined) if guess == "robust" else np.inf
 
     def deviance(log_ratio: float) -> float:
         elimination = _eliminate(*some, log_ratio)
-        n_free = max(n_some - 3, 1)
         level = max(elimination.rest / n_free, 1e-26)
         if level > ceiling**2:
             return 1e9 * (1 + np.log(level / ceiling**2))
@@ -83,8 +81,15 @@ def smooth(
     log_ratio = _likeliest(deviance, guess == "cautious")
     elimination = _eliminate(*problem, log_ratio)
     nodes = elimination.nodes(np.zeros(0))
-    noise = np.sqrt(elimination.rest / max(n_seen - 3, 1))
+    noise = np.sqrt(elimination.rest / _n_free(np.sqrt(count), joined))
     return Spline(nodes[:, 0] * spread + offset, nodes[:, 1] * spread / unit, float(noise) * spread)
+
+
+def _n_free(weight: np.ndarray, joined: np.ndarray) -> int:
+    """Samples less the up to three that fix value, slope and bend of each run."""
+    run = np.concatenate([[0], np.cumsum(~joined)])
+    n_seen = np.bincount(run[weight > 0])
+    return max(int((n_seen - np.minimum(n_seen, 3)).sum()), 1)
 
 
 def _stretches(
