@@ -260,14 +260,14 @@ def plot(rows: list[dict], methods: list[str], path: Path) -> None:
                     axis.bar(place + 0.27 * (k - 1), values, 0.25, color=colors[method])
                 else:
                     axis.plot(place, values, "o-", color=colors[method], label=method)
-            labels = [s.label.replace(" ", "\n", 1) if what == "broken" else s.label for s in own]
+            labels = ["\n".join(s.label.rsplit(" ", 1)) for s in own]
             axis.set_xticks(np.arange(len(own)), labels)
             axis.set_ylim(-3, 103)
             axis.grid(alpha=0.3)
             if i == 1:
                 axis.set_xlabel("" if what == "broken" else what)
         axes[i, 0].set_ylabel(f"{measure}\n(% of fits)")
-    axes[0, 0].legend(loc="lower left")
+    axes[0, 1].legend(loc="lower left")
     figure.savefig(path, dpi=110)
 
 
