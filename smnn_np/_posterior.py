@@ -46,7 +46,7 @@ class _Spread:
 
 def spread_run(law: FittedLaw, run: int, inputs: np.ndarray) -> np.ndarray:
     """Standard deviations of the states of one run at inputs (m, 1 + n_controls): (m, S)."""
-    root = inverse_root(border_triangle(law.problem.law, law.problem.data, law.fit))
+    root = _coefficient_root(law)
     nodes = np.flatnonzero(law.record.run == run)
     span, wanted = law.record.times[nodes], inputs[:, 0]
     inside = np.clip(wanted, span[0], span[-1])
@@ -59,6 +59,13 @@ def spread_run(law: FittedLaw, run: int, inputs: np.ndarray) -> np.ndarray:
             start = _Spread(spread.own[edge], spread.shared[edge])
             std[beyond] = _carried(law, path, start, root).std[there - 1]
     return std * law.problem.scales.state
+
+
+def _coefficient_root(law: FittedLaw) -> np.ndarray:
+    """Root (p, r) of the coefficients' covariance: none in directions that rules do not leave."""
+    triangle = border_triangle(law.problem.law, law.problem.data, law.fit)
+    basis = law.fit.basis
+    return inverse_root(triangle) if basis is None else basis @ inverse_root(triangle @ basis)
 
 
 def _with_nodes(

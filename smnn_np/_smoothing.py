@@ -242,8 +242,9 @@ def _fit_learned(runs: Sequence[Run], wish: Wish, units: Units) -> SeriesFit:
     learned = learn(runs, order, knots, given)
     model = Model(order, learned.law)
     refined = [_refine(run, np.full(len(run.times), -1), model)[0] for run in runs]
-    criterion = CRITERIA[wish.criterion]
-    strength = choose_strength(refined, model, given, criterion, near=learned.drive)
+    # A short record is searched for the lowest of several valleys; of a long one that takes long.
+    near = learned.drive if stretches(refined, MANY) is not refined else None
+    strength = choose_strength(refined, model, given, CRITERIA[wish.criterion], near)
     return SeriesFit(runs, units, strength, learned)
 
 

@@ -5,6 +5,7 @@ Everything returns a `sklearn.utils.Bunch` with a ``description``. A single seri
 ``time_unit``.
 """
 
+from ._closed_forms import make_damped_sine, make_logistic, make_two_body
 from ._kdv import make_kdv
 from ._records import load_chemostat, load_hare_lynx, load_nino
 from ._simulated import make_damped_oscillator, make_lorenz, make_lotka_volterra
@@ -14,7 +15,10 @@ __all__ = [
     "load_hare_lynx",
     "load_nino",
     "make_damped_oscillator",
+    "make_damped_sine",
     "make_kdv",
+    "make_logistic",
     "make_lorenz",
     "make_lotka_volterra",
+    "make_two_body",
 ]

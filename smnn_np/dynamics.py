@@ -16,7 +16,7 @@ import numpy as np
 from scipy.integrate import DOP853 as _RULE
 
 from ._kernels.links import link_columns
-from .library import ScaledLibrary
+from ._scaled import ScaledLibrary
 
 _PIECE = 10_000  # links whose rows are in memory at a time
 _MAX_DOUBLINGS = 6  # of the Runge-Kutta steps within a link, when its defect is measured

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ._rules import Rules
 from .banded import BorderedBands
 from .border import Elimination, eliminate_pieces, solve_border
 from .dynamics import Law
-from .subset import Odds, Quadratic, log_information
+from .subset import Quadratic, log_information
 
 _MAX_TRIALS = 9
 _LEAST_DAMPING = 1e-3
@@ -16,6 +17,7 @@ _N_CORRECTIONS = 2
 # In units where states, time and terms are near one, coefficients are: a weak prior says so. It
 # keeps a fit from explaining one state by a million times the slack of another.
 COEFFICIENT_STD = 1e3
+_LINEAR = 1e-6  # share of the cost by which a linearized problem errs that is good to the end
 _INDIFFERENT = 1e-6  # chi-square below which rounding decides whether a cost falls
 
 
@@ -73,6 +75,12 @@ class JointFit:
     converged : bool
     log_information : float
         Log det(1 + F) of the information F on the active coefficients.
+    rules : Rules or None
+        What is known of the active coefficients.
+    basis : ndarray of shape (p, r) or None
+        Directions in which the rules leave them free.
+    held : ndarray of shape (p,) or None
+        Which of them are at a bound.
     """
 
     nodes: np.ndarray
@@ -89,6 +97,9 @@ class JointFit:
     n_iter: int = 0
     converged: bool = False
     log_information: float = np.inf
+    rules: Rules | None = None
+    basis: np.ndarray | None = None
+    held: np.ndarray | None = None
 
     @property
     def cost(self) -> float:
@@ -104,6 +115,11 @@ class JointFit:
     def active_xi(self) -> np.ndarray:
         """Active coefficients (p,)."""
         return self.xi[self.term, self.target]
+
+    @property
+    def free_xi(self) -> np.ndarray:
+        """Coefficients along the directions that rules leave free (r,)."""
+        return self.active_xi if self.basis is None else self.basis.T @ self.active_xi
 
     @property
     def n_terms(self) -> int:
@@ -125,7 +141,9 @@ def gauss_newton(
     max_iter : int
         Largest number of iterations.
     tolerance : float
-        Stop when an iteration gains less than this, or than 1e-6 of the cost.
+        Stop when an iteration gains less than this, or than 1e-6 of the cost; or when it comes
+        within a tenth of this to the least cost of the linearized problem, for then the next one
+        would gain as little.
     """
     fit = replace(_evaluate(law, data, start, start.nodes, start.xi), converged=False)
     damping = 0.0
@@ -134,13 +152,24 @@ def gauss_newton(
         if elimination is None:
             # Overflowing rows say nothing about the coefficients.
             return replace(fit, covariance=np.diag(np.full(fit.n_terms, 1e30)))
-        before = fit.cost
+        before, least = fit.cost, _least_cost(data, fit, elimination)
         fit, damping = _damped_step(law, data, fit, elimination, damping)
-        done = before - fit.cost < max(tolerance, 1e-6 * fit.cost) and damping == 0.0
+        done = before - fit.cost < max(tolerance, 1e-6 * fit.cost)
+        done |= fit.cost - least < min(0.1 * tolerance, _LINEAR * fit.cost)
+        done &= damping == 0.0
         fit = replace(fit, n_iter=iteration + 1, converged=done)
         if done or damping == np.inf:
             break
     return fit
+
+
+def _least_cost(data: Measurements, fit: JointFit, elimination: Elimination) -> float:
+    """Cost at the minimum of the problem linearized at a fit."""
+    model = _quadratic(fit, elimination, fit.active_xi)
+    rows = np.column_stack([model.triangle, model.rhs])
+    corner = np.asarray(np.linalg.qr(rows, mode="r"))[-1, -1] if fit.n_terms else 0.0
+    repeats = (data.within / fit.noise**2).sum()
+    return float(elimination.rest + corner**2 + repeats)
 
 
 def _damped_step(
@@ -151,13 +180,12 @@ def _damped_step(
     Where no damping helps it is infinite, and the fit stays. Damping costs no new elimination: the
     nodes follow from whatever the coefficients do.
     """
-    triangle, rhs = _border_rows(fit, elimination, fit.active_xi)
-    _, covariance = solve_border(triangle, rhs)
-    fit = replace(fit, covariance=covariance, log_information=log_information(elimination.border))
-    size = np.linalg.norm(triangle, axis=0)
+    model = _quadratic(fit, elimination, fit.active_xi)
+    fit = _with_uncertainty(fit, model, elimination.border)
+    size = np.linalg.norm(model.triangle, axis=0)
     for _ in range(_MAX_TRIALS):
-        damped = np.concatenate([triangle, np.diag(np.sqrt(damping) * size)])
-        coefficients, _ = solve_border(damped, np.append(rhs, np.zeros(fit.n_terms)))
+        damped = np.concatenate([model.triangle, np.diag(np.sqrt(damping) * size)])
+        coefficients = _border_step(fit, damped, np.append(model.rhs, np.zeros(fit.n_terms)))
         # Where damping of the coefficients alone does not help the whole step is shortened.
         length = min(1.0, np.sqrt(0.1 / damping)) if damping else 1.0
         step = length * elimination.nodes(coefficients)
@@ -167,6 +195,31 @@ def _damped_step(
             return trial, lower
         damping = max(10 * damping, _LEAST_DAMPING)
     return fit, np.inf
+
+
+def _border_step(fit: JointFit, triangle: np.ndarray, rhs: np.ndarray) -> np.ndarray:
+    """Step of the coefficients that minimizes |triangle step - rhs| under the rules (p,)."""
+    if fit.rules is None:
+        return solve_border(triangle, rhs)[0]
+    answer = fit.rules.solve(triangle, rhs + triangle @ fit.active_xi)
+    return np.zeros(fit.n_terms) if answer is None else answer.xi - fit.active_xi
+
+
+def _with_uncertainty(fit: JointFit, model: Quadratic, border: np.ndarray) -> JointFit:
+    """Bring covariance and information up to date: none along directions that are not free."""
+    if fit.rules is None:
+        _, covariance = solve_border(model.triangle, model.rhs)
+        return replace(fit, covariance=covariance, log_information=log_information(border))
+    answer = fit.rules.solve(model.triangle, model.rhs + model.triangle @ fit.active_xi)
+    if answer is None:
+        return replace(fit, covariance=np.diag(np.full(fit.n_terms, 1e30)))
+    return replace(
+        fit,
+        covariance=answer.covariance(model.triangle),
+        log_information=log_information(border @ answer.basis),
+        basis=answer.basis,
+        held=answer.held,
+    )
 
 
 def _move(
@@ -214,10 +267,9 @@ def quadratic_model(
     elimination = eliminate(law, data, replace(fit, term=term, target=target), keep=False)
     if elimination is None:
         return None
-    triangle, rhs = _border_rows(fit, elimination, fit.xi[term, target])
+    model = _quadratic(fit, elimination, fit.xi[term, target])
     # In the coefficients themselves, not in their change.
-    odds = Odds.of(law.library.factors[term])
-    return Quadratic(triangle, rhs + triangle @ fit.xi[term, target], odds)
+    return Quadratic(model.triangle, model.rhs + model.triangle @ fit.xi[term, target])
 
 
 def border_triangle(law: Law, data: Measurements, fit: JointFit) -> np.ndarray:
@@ -225,16 +277,14 @@ def border_triangle(law: Law, data: Measurements, fit: JointFit) -> np.ndarray:
     elimination = eliminate(law, data, fit, keep=False)
     if elimination is None:
         return np.eye(fit.n_terms) / COEFFICIENT_STD
-    return _border_rows(fit, elimination, fit.active_xi)[0]
+    return _quadratic(fit, elimination, fit.active_xi).triangle
 
 
-def _border_rows(
-    fit: JointFit, elimination: Elimination, xi: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows on the step of coefficients that are now xi, their prior included."""
+def _quadratic(fit: JointFit, elimination: Elimination, xi: np.ndarray) -> Quadratic:
+    """Cost as a function of the step of coefficients that are now xi, their prior included."""
     prior = np.eye(len(xi)) / COEFFICIENT_STD
     triangle = np.concatenate([elimination.border, prior])
-    return triangle, np.append(elimination.border_rhs, -xi / COEFFICIENT_STD)
+    return Quadratic(triangle, np.append(elimination.border_rhs, -xi / COEFFICIENT_STD))
 
 
 def eliminate(law: Law, data: Measurements, fit: JointFit, keep: bool = True) -> Elimination | None:

@@ -119,3 +119,34 @@ def test_kdv_waves_keep_what_they_must():
     np.testing.assert_allclose(power, power[:, :1].repeat(140, axis=1), rtol=1e-6)
     np.testing.assert_array_equal(waves.u, datasets.make_kdv(4, random_state=1).u)
     assert not np.array_equal(waves.u, datasets.make_kdv(4, random_state=2).u)
+
+
+def test_damped_sine_obeys_its_equation():
+    sine = datasets.make_damped_sine(n_samples=2000, step=1e-3, noise=0.5)
+    y = sine.y_clean[:, 0]
+    slope, bend = np.gradient(y, 1e-3), np.gradient(np.gradient(y, 1e-3), 1e-3)
+    stiffness, damping = sine.coef
+    np.testing.assert_allclose((bend + damping * slope + stiffness * y)[2:-2], 0, atol=1e-4)
+    scaled = (sine.y - sine.y_clean) / sine.noise_std
+    np.testing.assert_allclose(scaled.std(), 1, rtol=0.05)
+    np.testing.assert_allclose(sine.noise_std[1000], 0.5 * np.exp(-0.1))
+
+
+def test_logistic_growth_obeys_its_equation():
+    growth = datasets.make_logistic(50, n_samples=3001, random_state=2)
+    x, rate, capacity = growth.y_clean, growth.rate[:, None], growth.capacity[:, None]
+    slope = np.gradient(x, growth.t, axis=1)[:, 1:-1]
+    np.testing.assert_allclose(slope, (rate * x * (1 - x / capacity))[:, 1:-1], atol=1e-4)
+    assert np.all((x[:, 0] > 0.01) & (x[:, 0] < 0.1))
+    np.testing.assert_allclose((growth.y - x).std(), 1e-3, rtol=0.02)
+
+
+def test_orbit_obeys_gravitation():
+    step = 1e-3
+    orbit = datasets.make_two_body(7000, step, eccentricity=0.6, strength=2.0)
+    place = orbit.y_clean
+    distance = np.linalg.norm(place, axis=1, keepdims=True)
+    pull = np.diff(place, 2, axis=0) / step**2
+    np.testing.assert_allclose(pull, (-2.0 * place / distance**3)[1:-1], atol=1e-3 * pull.max())
+    period = 2 * np.pi / np.sqrt(2.0)
+    np.testing.assert_allclose(place[round(period / step)], place[0], atol=2e-3)

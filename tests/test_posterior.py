@@ -5,7 +5,7 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.linalg import block_diag
 
-from smnn_np import SMNNDiscoverer
+from smnn_np import Constraints, SMNNDiscoverer
 from smnn_np._kernels.spread import carry_spread
 from smnn_np._posterior import _Spread
 from smnn_np.optimize import _rows, border_triangle
@@ -127,6 +127,24 @@ def test_shapes_runs_controls_and_second_order():
     np.testing.assert_allclose(again, std[shuffled], rtol=1e-6)
     alone = model.predict(inputs[150:151], runs[150:151], return_std=True)[1]
     np.testing.assert_allclose(alone, std[150:151], rtol=1e-6)
+
+
+def test_what_is_fixed_beforehand_is_not_uncertain():
+    t = np.linspace(0, 6, 60)
+    y = np.column_stack([np.cos(t), -np.sin(t)])
+    y += 0.05 * np.random.default_rng(0).standard_normal(y.shape)
+    one_frequency = Constraints(equalities=[({("x", "y"): 1, ("y", "x"): 1}, 0)])
+    every = {("x", "y"): 1.0, ("y", "x"): -1.0}
+    known = Constraints(fixed=every, only={"x": ["y"], "y": ["x"]})
+    size = []
+    for given in (None, one_frequency, known):
+        model = SMNNDiscoverer(degree=1, constraints=given).fit(t, y)
+        std = model.predict([6.0, 20.0], return_std=True)[1]
+        size.append(np.linalg.norm(std, axis=1))
+    free, bound, certain = size
+    assert bound[1] < 0.98 * free[1]
+    # A rotation keeps the uncertainty of where it starts; the links' slack adds two percent.
+    assert certain[1] == pytest.approx(certain[0], rel=5e-2)
 
 
 def test_a_gap_has_wide_bands_and_a_law_with_slack_wider_ones():

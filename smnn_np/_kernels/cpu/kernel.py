@@ -31,15 +31,15 @@ def begin(rows, listed, block, rhs, initial, target, triangle, z, start, x):
     """``x = U^-T (target + A^T b)``; z holds zeros. Only unrolled rows gain by it, and have it."""
 
 
-def descend(rows, listed, block, rhs, initial, target, triangle, z, start, x):
-    """``x = U^-T (target + A^T (b - A z))``."""
+def descend(rows, listed, block, rhs, initial, target, triangle, z, start, half, parts, x, sums):
+    """``x = U^-T (target + A^T (b - A z))``; sums (5, W), but the last: squares of residuals."""
 
 
-def ascend(rows, listed, block, triangle, x, share, z, start, largest, size):
-    """Add ``U^-1 D^-1 x`` to z in the lanes where share (W,) is 1."""
+def ascend(rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums):
+    """Add ``U^-1 D^-1 x`` to z, or to its low half, in the lanes where share (W,) is 1."""
 
 
-def gradients(rows, listed, block, valid, rhs, initial, y, a, start, bars):
+def gradients(rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars):
     """Add the gradients in all inputs to the seven arrays of `bars`."""
 
 
@@ -76,27 +76,39 @@ def _begin(rows, listed, block, rhs, initial, target, triangle, z, start, x):  #
 
 
 @overload(descend, jit_options=OPTIONS)
-def _descend(rows, listed, block, rhs, initial, target, triangle, z, start, x):  # type: ignore[no-untyped-def]
+def _descend(  # type: ignore[no-untyped-def]
+    rows, listed, block, rhs, initial, target, triangle, z, start, half, parts, x, sums
+):
     if not _are_unrolled(rows):
         return general.descend.py_func
-    return lambda rows, listed, block, rhs, initial, target, triangle, z, start, x: (
-        unrolled.descend(rows, listed, block, rhs, initial, target, triangle, z, start, x)
-    )
+    return lambda rows, listed, block, rhs, initial, target, triangle, z, start, half, parts, x, sums: (  # noqa: E501
+        unrolled.descend(
+            rows, listed, block, rhs, initial, target, triangle, z, start, half, parts, x, sums
+        )
+    )  # fmt: skip
 
 
 @overload(ascend, jit_options=OPTIONS)
-def _ascend(rows, listed, block, triangle, x, share, z, start, largest, size):  # type: ignore[no-untyped-def]
+def _ascend(  # type: ignore[no-untyped-def]
+    rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums
+):
     if not _are_unrolled(rows):
         return general.ascend.py_func
-    return lambda rows, listed, block, triangle, x, share, z, start, largest, size: unrolled.ascend(
-        rows, listed, block, triangle, x, share, z, start, largest, size
-    )
+    return lambda rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums: (  # noqa: E501
+        unrolled.ascend(
+            rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums
+        )
+    )  # fmt: skip
 
 
 @overload(gradients, jit_options=OPTIONS)
-def _gradients(rows, listed, block, valid, rhs, initial, y, a, start, bars):  # type: ignore[no-untyped-def]
+def _gradients(  # type: ignore[no-untyped-def]
+    rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars
+):
     if not _are_unrolled(rows):
         return general.gradients.py_func
-    return lambda rows, listed, block, valid, rhs, initial, y, a, start, bars: unrolled.gradients(
-        rows, listed, block, valid, rhs, initial, y, a, start, bars
+    return lambda rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars: (
+        unrolled.gradients(
+            rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars
+        )
     )

@@ -10,8 +10,8 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
+from ...trust import PIVOT
 from ...unit_link import link_products, link_triangle
-from ..general.rows import PIVOT
 from .problem import Equations, InitialWeights, Problem, Scale, triangle_at
 from .staged import DOUBLE, Lanes, Matrix, Number, is_zero, powers
 

@@ -1,0 +1,218 @@
+"""
+Papers 4: waves of Korteweg and de Vries
+========================================
+
+Can a mechanistic network learn a partial differential equation from its solutions? Each point of a
+wave gets a linear ODE of its own, emitted from what is around it, and follows it for ten frames;
+then the next ten begin from there, and so on for a hundred.
+"""
+
+import sys
+import warnings
+from time import process_time
+
+import matplotlib.pyplot as plt
+import numpy as np
+from scipy.interpolate import make_interp_spline
+from sklearn.exceptions import ConvergenceWarning
+
+import smnn_np as smnn
+from smnn_np.datasets import make_kdv
+
+FULL = "--full" in sys.argv[1:]
+warnings.simplefilter("ignore", ConvergenceWarning)
+
+# %%
+# Data
+# ----
+#
+# :math:`u_t + u u_x + u_{xxx} = 0` on rings of 256 points, in the "easy" settings of the papers:
+# 512 waves of 140 frames to learn from, about 0.2 apart. Frames and points lie at distances that
+# differ by up to 10 % from wave to wave. For training all waves are brought to the same step, by
+# splines in time.
+STEP, N_NODES, N_POINTS = 0.2, 10, 256
+train, test = make_kdv(512 if FULL else 32, 0), make_kdv(128 if FULL else 4, 2)
+n_resampled = int(139 * train.step.min() / STEP) + 1
+waves = np.array(
+    [
+        make_interp_spline(step * np.arange(140), u, k=7)(STEP * np.arange(n_resampled))
+        for u, step in zip(train.u, train.step, strict=True)
+    ]
+)
+
+# %%
+# Features: a patch
+# -----------------
+#
+# The features of a point are u at fixed distances around it, in units of x and not of points: a
+# Fourier series can be evaluated anywhere. Nothing else is told: no place, no length, no time, so
+# what is learned holds for all of them. One frame is enough, as the equation is of first order in
+# time; the nine before it, which the papers give to their network too, are left out.
+OFFSETS = np.arange(-6.0, 11.0)
+CUT = 60  # wave numbers from here on hold less than 1e-5 of the power
+
+
+def patches(u, length):
+    """Return u (n, N_POINTS) around each point: (n, N_POINTS, n_offsets)."""
+    wave = 2 * np.pi / length[:, None] * np.arange(CUT)
+    spectrum = np.fft.rfft(u)[:, :CUT]
+    moved = [np.fft.irfft(spectrum * np.exp(1j * wave * each), N_POINTS) for each in OFFSETS]
+    return np.stack(moved, axis=2)
+
+
+# %%
+# Neighbouring features are nearly the same, and a network learns slowly what is in their small
+# differences. A symmetric matrix with the covariance to the power -1/4 halves, in logarithms, the
+# spread of scales.
+
+
+def sharpening(features):
+    """Return the matrix (n_offsets, n_offsets) for features (n, n_offsets)."""
+    variance, directions = np.linalg.eigh(np.cov(features.T))
+    return directions * (variance / variance[-1] + 1e-6) ** -0.25 @ directions.T
+
+
+# %%
+# Targets: what comes
+# -------------------
+#
+# The target of a point is by how much its u changes in ten nodes. Places where much happens, the
+# tall solitons, are drawn more often. To be steady when its own output becomes its input, the
+# network also sees noise in short waves, which the data do not have, and is to return to the data:
+# with a tenth of this noise ripples grow from nothing and take over after some seventy frames.
+NOISY = 25  # wave numbers from here to CUT
+
+
+def noise(rng, n):
+    spectrum = np.zeros((n, N_POINTS // 2 + 1), dtype=complex)
+    spectrum[:, NOISY:CUT] = rng.standard_normal((n, CUT - NOISY, 2)) @ [1, 1j]
+    ripple = np.fft.irfft(spectrum, N_POINTS)
+    size = 10 ** rng.uniform(-3, -1.5, (n, 1)) * (rng.random((n, 1)) < 0.7)
+    return size * train.u.std() * ripple / ripple.std(axis=1, keepdims=True)
+
+
+def draw(rng, n_fields, n_places):
+    """Draw features (n, n_offsets) and targets (n, N_NODES) at places in random frames."""
+    which = rng.integers(len(waves), size=n_fields)
+    first = rng.integers(n_resampled - N_NODES + 1, size=n_fields)
+    future = waves[which[:, None], first[:, None] + np.arange(N_NODES)]
+    now = future[:, 0] + noise(rng, n_fields)
+    change = np.moveaxis(future - now[:, None], 1, 2)
+    eagerness = 0.2 + np.abs(change[..., -1])
+    places = (rng.exponential(size=now.shape) / eagerness).argsort(axis=1)[:, :n_places]
+    rows = np.arange(n_fields)[:, None]
+    features = patches(now, train.length[which])[rows, places]
+    return features.reshape(-1, len(OFFSETS)), change[rows, places].reshape(-1, N_NODES)
+
+
+# %%
+# Training
+# --------
+#
+# The network emits, for each point, :math:`y''' + c_2 y'' + c_1 y' + c_0 y = d` and three first
+# values. Training goes in stages: new points are drawn for each, and Adam's rate falls from one to
+# the next.
+N_STAGES, N_FIELDS, N_PLACES = (40, 1_000, 128) if FULL else (5, 200, 128)
+start = process_time()
+rng = np.random.default_rng(0)
+sharpen = sharpening(draw(rng, 200, 128)[0])
+model = smnn.SMNNRegressor(
+    hidden_layer_sizes=(128, 128) if FULL else (64, 64),
+    order=3,
+    n_orders=5,
+    step=STEP,
+    n_substeps=1,
+    start="zero",
+    alpha=0.0,
+    max_iter=2,
+    tol=0.0,
+    warm_start=True,
+    random_state=0,
+)
+for rate in 3e-3 * np.minimum(1, 100.0 ** (0.2 - np.linspace(0, 1, N_STAGES))):
+    X, Y = draw(rng, N_FIELDS, N_PLACES)
+    model.set_params(learning_rate_init=rate).fit(X @ sharpen, Y)
+    print(f"rate {rate:.1e}, loss {model.loss_:.1e}, {process_time() - start:.0f} s", flush=True)
+minutes = (process_time() - start) / 60
+
+# %%
+# A hundred frames
+# ----------------
+#
+# From the tenth frame on, all points of a wave at once; the emitted ODEs are solved on the wave's
+# own grid of time. The last nodes of an ODE are its worst, so that seven of the nine new ones are
+# used (tried on other waves than these). Waves shorter than the cut are left out, and the mean,
+# which the equation does not change, is kept.
+USED = 7
+
+
+def roll_out(u, step, length, n_frames):
+    """Return the n_frames frames that follow waves u (n, N_POINTS): (n, n_frames, N_POINTS)."""
+    frames, mean = [], u.mean(axis=1, keepdims=True)
+    while len(frames) < n_frames:
+        ode = model.predict_ode(patches(u, length).reshape(-1, len(OFFSETS)) @ sharpen)
+        steps = np.repeat(step, N_POINTS)[:, None]
+        y = smnn.ode_solve(ode.coefficients, ode.rhs, ode.initial, steps, n_steps=N_NODES)
+        change = y[:, 1 : USED + 1, 0, 0].reshape(len(u), N_POINTS, USED)
+        spectrum = np.fft.rfft(u[..., None] + change, axis=1)
+        spectrum[:, CUT:] = 0.0
+        ahead = np.fft.irfft(spectrum, N_POINTS, axis=1)
+        ahead += (mean - ahead.mean(axis=1))[:, None]
+        frames.extend(np.moveaxis(ahead, 2, 0))
+        u = frames[-1]
+    return np.stack(frames[:n_frames], axis=1)
+
+
+N_FRAMES = 100
+truth = test.u[:, 10 : 10 + N_FRAMES]
+predicted = roll_out(test.u[:, 9], test.step, test.length, N_FRAMES)
+still = np.broadcast_to(test.u[:, 9:10], truth.shape)
+
+# %%
+# Two definitions of the error: that of the paper divides the squared error of a frame by the power
+# of the truth, over 100 frames; that of the published notebook by the power of the prediction, over
+# 40. Either is averaged over frames and waves.
+
+
+def errors_by_frame(predicted, by="truth"):
+    power = (truth**2 if by == "truth" else predicted**2).sum(axis=2)
+    return ((predicted - truth) ** 2).sum(axis=2) / power
+
+
+for name, each in (("trained", predicted), ("no change", still)):
+    by_wave = errors_by_frame(each).mean(axis=1)
+    notebook = errors_by_frame(each, by="prediction")[:, :40].mean()
+    pooled = ((each - truth) ** 2).sum() / (truth**2).sum()
+    print(
+        f"{name}: 100 frames {by_wave.mean():.1e} (median wave {np.median(by_wave):.1e}, "
+        f"pooled {pooled:.1e}), 40 frames {notebook:.1e}"
+    )
+RESULT = float(errors_by_frame(predicted)[:, :USED].mean())
+print(f"first {USED} frames: {RESULT:.1e}; training {minutes:.1f} minutes of CPU")
+
+# %%
+wave = int(np.argsort(errors_by_frame(predicted).mean(axis=1))[len(test.u) // 2])
+shown = {"truth": truth[wave], "prediction": predicted[wave]}
+shown["difference"] = shown["prediction"] - shown["truth"]
+figure, axes = plt.subplot_mosaic(
+    [[*shown], ["curve"] * 3], figsize=(9, 6.6), layout="constrained", height_ratios=[1.2, 1]
+)
+extent = (0, test.length[wave], 0, N_FRAMES * test.step[wave])
+top = np.abs(truth[wave]).max()
+for name, field in shown.items():
+    limit = top if name != "difference" else max(1e-3, np.abs(field).max())
+    image = axes[name].imshow(
+        field, origin="lower", extent=extent, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit
+    )
+    axes[name].set(title=name, xlabel="x")
+    figure.colorbar(image, ax=axes[name], shrink=0.8)
+axes["truth"].set_ylabel("time from the last frame given")
+frames = np.arange(1, N_FRAMES + 1)
+axes["curve"].semilogy(frames, errors_by_frame(still).mean(axis=0), "0.5", label="no change")
+axes["curve"].semilogy(frames, errors_by_frame(predicted).mean(axis=0), "C0", label="mean wave")
+axes["curve"].semilogy(
+    frames, np.median(errors_by_frame(predicted), axis=0), "C0--", label="median wave"
+)
+axes["curve"].set(xlabel="frame", ylabel="squared error / power", ylim=(1e-6, 3))
+axes["curve"].legend(fontsize=9)
+plt.show()
