@@ -24,7 +24,7 @@ FLOOR = 1e-15  # of the largest unknown: what is smaller is not asked for relati
 STALL = 0.5  # corrections that shrink no faster have nothing more to win
 LOST = 0.5  # a last correction this large, relative to the solution: there is no solution
 # What may be lost by rounding z to floats, relative to the residual |b - A z| of the equations. It
-# is expected to be 2^-54 times the terms of A z, in the root of the sum of squares.
+# is expected to be 2^-54 times the terms of A z, in the root of their sum of squares.
 ROUNDING = 2.0**-28
 UNIT = 2.0**-54
 CONVERGED = 2.0**-36  # |A x| of a low half's last correction x, relative to the smallest residuals
