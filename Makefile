@@ -9,7 +9,8 @@ DEMO := demo
 # cores lose.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help demo test lint types examples docs bench performance clean
+.PHONY: help demo test lint types examples docs bench bench-compare bench-record bench-site \
+  performance clean
 .DELETE_ON_ERROR:
 
 help:
@@ -20,6 +21,9 @@ help:
 	@echo "make examples  every script of examples/ in its small setting"
 	@echo "make docs      the HTML pages, in docs/_build/html"
 	@echo "make bench     one quick pass of every benchmark"
+	@echo "make bench-compare A=main B=HEAD  two commits; status 1 if B is slower (BENCH=NAME for some)"
+	@echo "make bench-record A=main~10..main  measure commits, keep the results in asv_bench/results"
+	@echo "make bench-site  the kept results as a site, in asv_bench/.asv/html"
 	@echo "make performance  measure again what the page Performance shows (idle machine; RIVAL=FOLDER)"
 	@echo "make clean     remove .venv and everything built"
 
@@ -65,13 +69,33 @@ docs: $(VENV)/.has-docs
 	MPLBACKEND=Agg $(PY) -m sphinx -W --keep-going -b html docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
-# asv asks about the machine unless a file in HOME tells it: give it a HOME of its own.
-bench: export HOME := $(CURDIR)/$(VENV)/asv-home
-bench: $(VENV)/.has-bench
-	@mkdir -p $(HOME)
-	cd asv_bench && ../$(VENV)/bin/asv machine --yes
+# asv asks about the machine unless a file in HOME tells it: give it a HOME of its own. MACHINE is
+# the name under which results are kept; those of "local" are not for the repository.
+MACHINE ?= local
+ASV := $(ONE_THREAD) NUMBA_NUM_THREADS=1 ../$(VENV)/bin/asv
+A ?= main
+B ?= HEAD
+PICK = --machine $(MACHINE) $(if $(BENCH),--bench $(BENCH))
+
+$(VENV)/.asv-$(MACHINE): $(VENV)/.has-bench
+	@mkdir -p $(VENV)/asv-home
+	cd asv_bench && HOME=../$(VENV)/asv-home ../$(VENV)/bin/asv machine --yes --machine $(MACHINE)
+	@touch $@
+
+bench bench-compare bench-record bench-site: export HOME := $(CURDIR)/$(VENV)/asv-home
+bench: $(VENV)/.asv-$(MACHINE)
 	cd asv_bench && ../$(VENV)/bin/asv check --python=same
-	cd asv_bench && $(ONE_THREAD) ../$(VENV)/bin/asv run --python=same --quick --show-stderr
+	cd asv_bench && $(ONE_THREAD) ../$(VENV)/bin/asv run --python=same --quick --show-stderr $(PICK)
+
+bench-compare: $(VENV)/.asv-$(MACHINE)
+	cd asv_bench && $(ASV) continuous --factor 1.1 $(PICK) $(A) $(B)
+
+bench-record: $(VENV)/.asv-$(MACHINE)
+	cd asv_bench && $(ASV) run --skip-existing-commits --show-stderr $(PICK) $(A)
+
+bench-site: $(VENV)/.asv-$(MACHINE)
+	cd asv_bench && $(ASV) publish
+	@echo "To look at it: cd asv_bench && ../$(VENV)/bin/asv preview"
 
 performance: $(VENV)/.has-bench
 	$(PY) -m smnn_np.bench --all --rst docs/bench $(if $(RIVAL),--rival $(RIVAL))

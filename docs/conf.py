@@ -1,10 +1,14 @@
 """Sphinx configuration. ``make docs`` builds with warnings as errors."""
 
 import os
+import sys
+from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import smnn_np
+
+HERE = Path(__file__).parent
 
 project = "smnn_np"
 author = "smnn_np developers"
@@ -16,6 +20,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
+    "matplotlib.sphinxext.plot_directive",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
     "sphinx_design",
@@ -28,6 +33,10 @@ autosummary_generate = True
 numpydoc_show_class_members = False
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+
+plot_formats = [("png", 110)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
@@ -43,3 +52,17 @@ html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
 html_title = f"smnn_np {release}"
 html_show_sourcelink = False
+
+
+def write_rooms(app):
+    """Write the table of rooms before pages are read."""
+    sys.path.insert(0, str(HERE))
+    from rooms import table
+
+    (HERE / "generated").mkdir(exist_ok=True)
+    (HERE / "generated" / "rooms.inc").write_text(table())
+
+
+def setup(app):
+    """Called by Sphinx."""
+    app.connect("builder-inited", write_rooms)

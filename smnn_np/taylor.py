@@ -121,6 +121,15 @@ def flatten_right_side(inputs: OdeInputs) -> tuple[Array, Array]:
     return flatten_batch(rhs, shape.batch, 2), flatten_batch(initial, shape.batch, 3)
 
 
+@cache
+def zero_right_side(lengths: tuple[int, ...]) -> tuple[Array, Array, Array]:
+    """A right side of zeros, of shapes that serve every series and node."""
+    n_equations, n_dims, n_orders, _, n_initial_orders = lengths
+    shapes = (1, 1, n_equations), (1, 1, n_dims, n_initial_orders), (1, 1, n_dims * n_orders)
+    rhs, initial, target = (read_only(np.zeros(shape)) for shape in shapes)
+    return rhs, initial, target
+
+
 def taylor_rows(inputs: OdeInputs, halve: bool = False) -> TaylorRows:
     """Lay validated inputs out for the kernels, sharing memory where it can.
 

@@ -84,7 +84,7 @@ ROWS = (
     ("accuracy",),
     ("_measure",),
     ("_cases",),
-    ("_ceilings", "_resources", "_rival"),
+    ("_ceilings", "_gpu", "_resources", "_rival"),
     ("bench",),
     ("_series",),
     ("_report",),
@@ -94,6 +94,16 @@ ROW = {name: number for number, row in enumerate(ROWS) for name in row}
 # A library's users may lack these, or not want to wait for them.
 OPTIONAL = {"cupy", "matplotlib", "pandas", "sympy", "rich", "torch", "jax"}
 MAX_LINES = 350
+MAX_FUNCTION = 40  # lines of code, docstring and comments left out
+# One loop over time each, whose state is a dozen arrays: cut up, its parts would have as many
+# arguments as lines. And functions that append instructions one after the other.
+LONG = {
+    "_kernels/backward.py": {"backward"},
+    "_kernels/cpu/blocks.py": {"solve_blocks"},
+    "_kernels/cpu/unrolled/gradient.py": {"gradients", "codegen"},
+    "_kernels/joint.py": {"eliminate"},
+    "_kernels/smooth.py": {"forward"},
+}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = [path for path in FILES if path != PACKAGE / "__init__.py"]
@@ -151,6 +161,25 @@ def undocumented(source: str) -> list[str]:
     return list(walk(ast.parse(source), ""))
 
 
+def long_functions(source: str) -> set[str]:
+    """Return the functions with more lines of code than are read at a glance."""
+    lines = source.splitlines()
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+            code = lines[body[0].lineno - 1 : node.end_lineno] if body else []
+            code = [line for line in code if line.strip() and not line.strip().startswith("#")]
+            if len(code) > MAX_FUNCTION:
+                found.add(node.name)
+    return found
+
+
+@pytest.mark.parametrize("path", ROOMS, ids=name)
+def test_functions_are_short(path: Path) -> None:
+    assert long_functions(path.read_text()) == LONG.get(name(path), set())
+
+
 @pytest.mark.parametrize("path", ROOMS, ids=name)
 def test_imports_go_one_way(path: Path) -> None:
     here = room(path)
@@ -193,6 +222,8 @@ def test_the_checks_above_see_what_they_should() -> None:
     assert set(imports_at_load(ast.parse(lazy).body)) == set()
     eager = "try:\n    import cupy\nexcept E:\n    import jax.numpy\nclass A:\n    import rich\n"
     assert set(imports_at_load(ast.parse(eager).body)) == {"cupy", "jax", "rich"}
+    assert long_functions("def f():\n" + 41 * "    x = 1\n\n    # why\n") == {"f"}
+    assert long_functions("def f():\n    'text'\n" + 40 * "    x = 1\n") == set()
     assert undocumented("class A:\n    'a'\n    def f(self): ...\n    def _g(self): ...") == ["A.f"]
 
 

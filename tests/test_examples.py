@@ -28,6 +28,7 @@ LARGEST = {
     "plot_paper_sea_surface": 0.93,
     "plot_regressor": 0.15,
     "plot_smoother": 0.06,
+    "plot_solve_ivp": 0.02,
 }
 
 

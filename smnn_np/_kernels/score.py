@@ -52,20 +52,29 @@ def score(
             of_determinant[:] = np.nan
             return
         _sensitivities(predicted, target, rows, state, inverse, pull, cross, information)
-        squared = drive * drive
-        for r in range(order):
-            for c in range(order):
-                outer, spread = (
-                    0.5 * squared * pull[r] * pull[c],
-                    -0.5 * squared * information[r, c],
-                )
-                for a in range(order):
-                    of_squares[k, a] += pull[r] * state[c] * d_ahead[a, r, c]
-                    of_squares[k, a] += outer * d_noise[a, r, c]
-                    of_determinant[k, a] += spread * d_noise[a, r, c]
-                    of_determinant[k, a] -= cross[r, c] * d_ahead[a, r, c]
-                of_squares[k, order] += outer * noise[r, c]
-                of_determinant[k, order] += spread * noise[r, c]
+        _accumulate(
+            pull, state, cross, information, d_ahead, d_noise, noise, drive,
+            of_squares[k], of_determinant[k],
+        )  # fmt: skip
+
+
+@njit(nogil=True)
+def _accumulate(
+    pull, state, cross, information, d_ahead, d_noise, noise, drive, of_squares, of_determinant
+):  # pragma: no cover
+    """Add what a step's sensitivities mean for its coefficients and the drive (R + 1,)."""
+    order, squared = pull.shape[0], drive * drive
+    for r in range(order):
+        for c in range(order):
+            outer = 0.5 * squared * pull[r] * pull[c]
+            spread = -0.5 * squared * information[r, c]
+            for a in range(order):
+                of_squares[a] += pull[r] * state[c] * d_ahead[a, r, c]
+                of_squares[a] += outer * d_noise[a, r, c]
+                of_determinant[a] += spread * d_noise[a, r, c]
+                of_determinant[a] -= cross[r, c] * d_ahead[a, r, c]
+            of_squares[order] += outer * noise[r, c]
+            of_determinant[order] += spread * noise[r, c]
 
 
 @njit(nogil=True)
