@@ -11,43 +11,72 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ._data import DataWarning
     from .adjoint import OdeGradients, ode_solve_vjp
+    from .constraints import Constraints, energy_preserving
     from .discoverer import SMNNDiscoverer
+    from .ensemble import Bootstrap, bootstrap
     from .factorize import Factor
     from .mechanism import Mechanism
+    from .nonlinear import Profile, profile
     from .ode import ode_factorize, ode_solve
     from .prior import taylor_logdet
     from .regressor import SMNNRegressor
     from .smoother import SMNNSmoother, derivative
+    from .terms import FormulaTerms, FourierTerms, JoinedTerms, PolynomialTerms, RationalTerms
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Bootstrap": "ensemble",
+    "Constraints": "constraints",
+    "DataWarning": "_data",
     "Factor": "factorize",
+    "FormulaTerms": "terms",
+    "FourierTerms": "terms",
+    "JoinedTerms": "terms",
     "Mechanism": "mechanism",
     "OdeGradients": "adjoint",
+    "PolynomialTerms": "terms",
+    "Profile": "nonlinear",
+    "RationalTerms": "terms",
     "SMNNDiscoverer": "discoverer",
     "SMNNRegressor": "regressor",
     "SMNNSmoother": "smoother",
+    "bootstrap": "ensemble",
     "derivative": "smoother",
+    "energy_preserving": "constraints",
     "ode_factorize": "ode",
     "ode_solve": "ode",
     "ode_solve_vjp": "adjoint",
+    "profile": "nonlinear",
     "taylor_logdet": "prior",
 }
 
 __all__ = [
+    "Bootstrap",
+    "Constraints",
+    "DataWarning",
     "Factor",
+    "FormulaTerms",
+    "FourierTerms",
+    "JoinedTerms",
     "Mechanism",
     "OdeGradients",
+    "PolynomialTerms",
+    "Profile",
+    "RationalTerms",
     "SMNNDiscoverer",
     "SMNNRegressor",
     "SMNNSmoother",
     "__version__",
+    "bootstrap",
     "derivative",
+    "energy_preserving",
     "ode_factorize",
     "ode_solve",
     "ode_solve_vjp",
+    "profile",
     "taylor_logdet",
 ]
 

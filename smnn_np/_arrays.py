@@ -1,5 +1,11 @@
-"""Which arrays the library takes, and which dtype it gives back."""
+"""Which arrays the library takes, where they live, and which dtype it gives back.
 
+NumPy's in the memory of the host, CuPy's in that of a GPU, never both in one call. A NumPy function
+called with a CuPy array runs CuPy's (``__array_function__``), so that most code need not ask.
+"""
+
+import math
+from collections.abc import Mapping
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -18,30 +24,62 @@ def to_numpy(array: Any) -> NDArray:
     return array.get() if hasattr(array, "get") else np.asarray(array)
 
 
+def is_cupy(value: Any) -> bool:
+    """Whether a value is a CuPy array."""
+    return type(value).__module__.partition(".")[0] == "cupy"
+
+
+def on_gpu(given: Mapping[str, Any], before: bool | None = None) -> bool:
+    """Whether a call is one for the GPU: whether its arrays are CuPy's. A mixture is refused.
+
+    Numbers, lists and arrays without axes go with either kind.
+
+    Parameters
+    ----------
+    given : mapping of str
+        The call's arguments by name.
+    before : bool, optional
+        What was found for an earlier call that this one belongs to.
+    """
+    kinds = {
+        name: not isinstance(value, np.ndarray) and is_cupy(value)
+        for name, value in given.items()
+        if getattr(value, "ndim", 0) > 0 or is_cupy(value)
+    }
+    found = set(kinds.values()) | ({before} - {None})
+    if len(found) > 1:
+        cupy, numpy = (
+            next((f"{name} is a {word} array" for name, each in kinds.items() if each is kind),
+                 f"{word} arrays came before")
+            for kind, word in ((True, "CuPy"), (False, "NumPy"))
+        )  # fmt: skip
+        raise TypeError(
+            f"{cupy}, but {numpy}: one kind is wanted; convert by cupy.asarray or cupy.asnumpy"
+        )
+    return True in found
+
+
 def as_float64(name: str, value: Any) -> NDArray[np.float64]:
     """Return ``value`` as a C-contiguous float64 array, without a copy where it is one already.
 
-    ``name`` is the argument's name, for the error messages.
+    A CuPy array stays one. ``name`` is the argument's name, for the error messages.
     """
-    if type(value).__module__.partition(".")[0] == "cupy":
-        raise TypeError(
-            f"{name} is a CuPy array, NumPy is wanted: the GPU kernels come with a later "
-            f"release; pass cupy.asnumpy({name})"
-        )
+    if type(value) is np.ndarray and value.dtype == np.float64 and value.flags.c_contiguous:
+        return value
     if np.ma.isMaskedArray(value):
         raise TypeError(
             f"{name} is a masked array, whose mask would be lost: fill the masked entries with "
             f"any finite number and give them weight 0"
         )
     try:
-        array = np.asarray(value)
+        array = value if is_cupy(value) else np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} is ragged, rows of one length are wanted ({error})") from None
     if array.dtype.kind not in "biuf":
         raise TypeError(
             f"{name} has dtype {array.dtype}, real numbers are wanted: convert it to float64 first"
         )
-    return np.asarray(array, dtype=np.float64, order="C")
+    return array_module(array).asarray(array, dtype=np.float64, order="C")
 
 
 def result_dtype(*arrays: Any) -> np.dtype:
@@ -57,8 +95,13 @@ def result_dtype(*arrays: Any) -> np.dtype:
 def is_finite(array: NDArray) -> bool:
     """Whether an array holds neither NaN nor infinity.
 
-    A finite sum proves it in one pass and without an array of flags; only a sum that is not leads
-    to a second look (finite numbers may overflow together).
+    A finite sum of squares proves it in one pass and without an array of flags; only one that is
+    not leads to a second look (finite numbers may overflow together).
     """
-    with np.errstate(all="ignore"):
-        return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
+    flat = array.ravel()
+    return math.isfinite(flat.dot(flat)) or bool(np.isfinite(array).all())
+
+
+def first_index(flags: NDArray) -> tuple[int, ...]:
+    """Return the index of the first true entry, in C order."""
+    return tuple(int(i) for i in np.unravel_index(int(flags.argmax()), flags.shape))

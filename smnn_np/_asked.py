@@ -56,6 +56,20 @@ def cut_runs(
     return runs
 
 
+def check_finite(inputs: np.ndarray) -> np.ndarray:
+    """Refuse NaN and infinity among times and covariates (n, 1 + p); return them."""
+    bad = np.argwhere(~np.isfinite(inputs))
+    if len(bad):
+        row, column = bad[0]
+        what = "times" if column == 0 else "covariates"
+        raise ValueError(
+            f"t is {inputs[row, column]} in row {row}, column {column} ({len(bad)} entries are NaN "
+            f"or infinite): finite {what} are wanted; leave such rows out (a sample that is "
+            "missing is a NaN in y)."
+        )
+    return inputs
+
+
 def read_coefficients(values: Any, order: int | None) -> np.ndarray:
     """Check what a function of time returned, or numbers; return (..., R)."""
     array = np.asarray(values, dtype=np.float64)

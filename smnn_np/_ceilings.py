@@ -205,7 +205,7 @@ def lower_bounds(case: Case, ceilings: Ceilings, empty: float) -> dict[str, floa
     }
     if case.batch == 1:
         wait = sum(n * ceilings.latency[name] for name, n in counts.chain.items())
-        bounds["chain"] = wait / min(n_threads(), 2)
+        bounds["chain"] = wait / 2  # from both ends at once
     return bounds
 
 

@@ -1,6 +1,7 @@
 """A user's times, states and runs as one sorted record with repeated times merged."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,17 @@ from sklearn.metrics import r2_score
 from .text import clean_name
 
 _LARGEST = 1e100  # a measurement beyond this, or below its inverse, has no fourth power
+
+
+class DataWarning(UserWarning):
+    """What was passed can be used, with the consequence that the message tells.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from smnn_np import DataWarning
+    >>> warnings.simplefilter("ignore", DataWarning)
+    """
 
 
 @dataclass(frozen=True)
@@ -148,6 +160,30 @@ def as_columns(t: Any, n_columns: int = 1) -> Any:
     return values.reshape(-1, 1) if n_columns == 1 and values.ndim == 1 else values
 
 
+def check_kind(t: Any) -> None:
+    """Refuse dates and text, which have no unit."""
+    if hasattr(t, "toarray"):
+        return
+    dtypes = t.dtypes if hasattr(t, "columns") else [np.asarray(t).dtype]
+    kinds = {getattr(dtype, "kind", "") for dtype in dtypes}
+    if kinds == {"O"} and isinstance(next(iter(np.asarray(t).flat), None), date):
+        kinds = {"M"}
+    if kinds & {"M", "m"}:
+        raise ValueError(
+            "t holds dates: turn them into numbers, as (t - t[0]) / np.timedelta64(1, 'D') does."
+        )
+    if kinds & {"U", "S"}:
+        raise ValueError("t holds text: turn it into numbers, time first, then the controls.")
+    values = np.asarray(t)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        place = np.argwhere(~np.isfinite(values))[0].tolist()
+        what = "NaN" if np.isnan(values).any() else "infinity"
+        raise ValueError(
+            f"Input X contains {what}, first in t{place}: "
+            "leave the row out, or fill in the control; only y may have missing values."
+        )
+
+
 def name_states(y: Any, n_states: int) -> list[str]:
     """Names of the states: a DataFrame's columns, else x, y, z, else x0, x1, ..."""
     if hasattr(y, "columns"):
@@ -191,6 +227,23 @@ def read_states(y: Any, n_rows: int) -> np.ndarray:
     return states
 
 
+def read_noise(noise_std: Any, n_states: int) -> np.ndarray | None:
+    """Check known noise levels; return (n_states,) or None."""
+    if noise_std is None:
+        return None
+    try:
+        noise = np.asarray(noise_std, dtype=np.float64)
+        wrong = noise.shape not in ((), (n_states,)) or not (np.isfinite(noise) & (noise > 0)).all()
+    except (TypeError, ValueError):
+        wrong = True
+    if wrong:
+        raise ValueError(
+            f"noise_std = {noise_std!r}: one number > 0, or one for each of the {n_states} states, "
+            "is wanted; None lets the fit estimate it."
+        )
+    return np.broadcast_to(noise, (n_states,)).copy()
+
+
 def read_groups(groups: Any, n_rows: int) -> np.ndarray | None:
     """Check the labels of runs; return (n,) or None."""
     if groups is None:
@@ -203,7 +256,9 @@ def read_groups(groups: Any, n_rows: int) -> np.ndarray | None:
     return labels
 
 
-def build_record(t: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> Record:
+def build_record(
+    t: np.ndarray, y: np.ndarray, groups: np.ndarray | None, weight: np.ndarray | None = None
+) -> Record:
     """Sort by run and time, and merge repeated times.
 
     Parameters
@@ -214,26 +269,28 @@ def build_record(t: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> Rec
         Measured states; NaN where there is none.
     groups : ndarray of shape (n,) or None
         Labels of the runs.
+    weight : ndarray of shape (n,), default=None
+        How many measurements a sample counts as; 1 each if None.
     """
-    if t.shape[1] == 1:
-        # Without inputs a sample with nothing measured says nothing.
-        some = ~np.isnan(y).all(axis=1)
-        t, y = t[some], y[some]
-        groups = None if groups is None else groups[some]
+    weight = np.ones(len(t)) if weight is None else weight
+    # Without inputs a sample with nothing measured says nothing.
+    some = (weight > 0) & ((t.shape[1] > 1) | ~np.isnan(y).all(axis=1))
+    t, y, weight = t[some], y[some], weight[some]
+    groups = None if groups is None else groups[some]
     labels, run = np.unique(np.zeros(len(t)) if groups is None else groups, return_inverse=True)
     order = np.lexsort((t[:, 0], run))
-    t, y, run = t[order], y[order], run[order]
+    t, y, run, weight = t[order], y[order], run[order], weight[order]
     new = np.ones(len(t), dtype=bool)
     new[1:] = (np.diff(t[:, 0]) > 0) | (np.diff(run) > 0)
     first = np.flatnonzero(new)
-    size = np.diff(np.append(first, len(t)))[:, None]
-    seen = ~np.isnan(y)
-    filled = np.where(seen, y, 0.0)
-    count = np.add.reduceat(seen.astype(float), first, axis=0)
-    mean = np.add.reduceat(filled, first, axis=0) / np.maximum(count, 1.0)
+    seen = weight[:, None] * ~np.isnan(y)
+    filled = np.where(seen > 0, y, 0.0)
+    count = np.add.reduceat(seen, first, axis=0)
+    mean = np.add.reduceat(seen * filled, first, axis=0) / np.where(count > 0, count, 1.0)
     owner = np.cumsum(new) - 1
-    within = np.where(seen, (filled - mean[owner]) ** 2, 0.0).sum(axis=0)
-    controls = np.add.reduceat(t[:, 1:], first, axis=0) / size
+    within = (seen * (filled - mean[owner]) ** 2).sum(axis=0)
+    whole = np.add.reduceat(weight, first)[:, None]
+    controls = np.add.reduceat(weight[:, None] * t[:, 1:], first, axis=0) / whole
     record = Record(t[first, 0], mean, count, within, controls, run[first], labels)
     if not record.joined.any():
         raise ValueError(

@@ -6,6 +6,7 @@ to the standard deviation of the noise. The recursions are in ``_kernels/smooth.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -87,6 +88,19 @@ class Run:
         design = np.ascontiguousarray(means[:, 2:])
         return Run(means[:, 0].copy(), means[:, 1].copy(), np.sqrt(count / usual), design)
 
+    def centre(self, start: float, width: float, slope: np.ndarray) -> "Run":
+        """Move the means of stretches, by their slopes (n,), to the middles: an even grid.
+
+        A stretch without samples becomes a node without one.
+        """
+        cell = np.floor((self.times - start) / width).astype(int)
+        middles = start + (np.arange(cell[-1] + 1) + 0.5) * width
+        value, weight = np.zeros((2, len(middles)))
+        design = np.zeros((len(middles), self.design.shape[1]))
+        value[cell] = self.value - slope * (self.times - middles[cell])
+        weight[cell], design[cell] = self.weight, self.design
+        return Run(middles, value, weight, design)
+
     def ask(self, times: np.ndarray, design: np.ndarray) -> tuple["Run", np.ndarray, np.ndarray]:
         """Add the nodes that questions need; return the run, slots of nodes, slots of questions.
 
@@ -145,6 +159,7 @@ class Model:
         return replace(self, drive=drive)
 
 
+@lru_cache
 def _rule(order: int, plain: bool) -> np.ndarray:
     """Gauss-Legendre points and shares on (0, 1) (2, G); as few as suffice for no coefficients."""
     n_points = order + (0 if plain else _EXTRA_POINTS)
@@ -152,30 +167,36 @@ def _rule(order: int, plain: bool) -> np.ndarray:
     return np.stack([(points + 1) / 2, shares / 2])
 
 
-def _prior(run: Run) -> np.ndarray:
-    """Weights of the effects around zero (p,)."""
-    return np.full(run.design.shape[1], 1.0 / EFFECT_STD)
+def filter_runs(
+    runs: Sequence[Run], model: Model, effect_std: float | np.ndarray = EFFECT_STD
+) -> tuple[float, float]:
+    """Sum of squares and log-determinant of the restricted likelihood, over all runs.
 
-
-def filter_runs(runs: Sequence[Run], model: Model) -> tuple[float, float]:
-    """Sum of squares and log-determinant of the restricted likelihood, over all runs."""
+    Effects of covariates are normal with standard deviations `effect_std`, infinite for unknown.
+    """
     total = log_determinant = 0.0
     for run in runs:
         coefs = model.coefs(run)
         nowhere = np.full(len(run.times), -1)
         kept = np.empty((0, 0, 0))
-        one = _forward(run, model, coefs, nowhere, kept)
+        one = _forward(run, model, coefs, nowhere, kept, effect_std)
         total, log_determinant = total + one[0], log_determinant + one[1]
     return total, log_determinant
 
 
 def _forward(
-    run: Run, model: Model, coefs: np.ndarray, slot: np.ndarray, kept: np.ndarray
+    run: Run,
+    model: Model,
+    coefs: np.ndarray,
+    slot: np.ndarray,
+    kept: np.ndarray,
+    effect_std: float | np.ndarray = EFFECT_STD,
 ) -> tuple[float, float]:
     """Filter one run; write what its nodes with a slot know into kept."""
     rule = _rule(model.order, not coefs.any())
     data = (run.design, run.value, run.weight)
-    return forward(run.steps(), coefs, model.drive, *data, _prior(run), rule, slot, kept)
+    prior = np.broadcast_to(1.0 / np.asarray(effect_std), run.design.shape[1:]).copy()
+    return forward(run.steps(), coefs, model.drive, *data, prior, rule, slot, kept)
 
 
 def smooth_run(run: Run, model: Model, slot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

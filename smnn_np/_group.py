@@ -8,20 +8,21 @@ factorization is believed or not (`smnn_np._kernels.cpu.blocks`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._kernels import cpu
 from ._kernels.threads import in_parallel, split
+from ._twofold import Solved, Twofold, parts_of
 from .taylor import Array, TaylorRows
 
 N_CORRECTIONS = {"auto": 3, "cholesky": 1, "qr": 8}
 CHUNK = 2**17  # numbers of a triangle that are worked on at once, so that they stay in the cache
 
 RightSide = tuple[Array, Array, Array]  # rhs, initial, and what is added to A^T b, (B|1, T|1, m)
-# Takes a thread's number, series (n,), which of them are solved (n,), and their blocks.
-Use = Callable[[int, NDArray, NDArray, Array], None]
+Use = Callable[[Solved], None]
 
 
 class SingularError(Exception):
@@ -58,16 +59,22 @@ class Group:
         self.rows, self.series, self.factorization = rows, series, factorization
         self.valid = np.ones(len(series), dtype=bool)
         self.change = 0.0
-        self._n_lanes = len(rows.lanes)
-        self._parts = split(-(-len(series) // self._n_lanes))
-        self._chunk = max(1, CHUNK // rows.triangle_size // rows.n_nodes)  # blocks
+        self._parts = split(-(-len(series) // rows.n_abreast))
+        self._chunk = max(1, CHUNK // rows.triangle_size // rows.length)  # blocks
         self.keep = len(self._parts[-1]) <= self._chunk if keep is None else keep
         self._status = np.full(len(series), -1)
         self._factorized = False
+        self._kept: dict[int, Twofold] = {}  # by first block
         self._triangle = self._allocate(self._parts[-1].stop if self.keep else 0)
 
-    def solve(self, right_side: RightSide, use: Use) -> NDArray:
-        """Solve for all series, hand over the solutions, return which were not proven (n,)."""
+    def solve(
+        self, right_side: RightSide, use: Use, twofold: bool = False, keep: bool = False
+    ) -> NDArray:
+        """Solve for all series, hand over the solutions, return which were not proven (n,).
+
+        With `twofold`, solutions whose gradients need a low half get one. With `keep`, these are
+        kept, to be handed over beside later solutions.
+        """
         verdict, left = np.full(len(self.series), cpu.FINE), np.zeros(len(self.series))
 
         def work(number: int) -> None:
@@ -76,15 +83,18 @@ class Group:
             own = None if self.keep else self._allocate(min(chunk, len(part)))
             for first in range(part.start, part.stop, chunk):
                 last = min(first + chunk, part.stop)
-                some = slice(first * self._n_lanes, last * self._n_lanes)
+                some = self._of_series(first, last)
                 triangle = self._of_blocks(first, last) if own is None else own
                 sound = self._factorize(some, triangle)
-                cpu.solve_blocks(
-                    self.rows, self.series[some], sound, right_side, triangle,
-                    self.factorization == "auto", N_CORRECTIONS[self.factorization],
-                    z, verdict[some], left[some],
-                )  # fmt: skip
-                use(number, self.series[some], sound & (verdict[some] == cpu.FINE), z)
+                kept = None if keep else self._kept.get(first)
+                if twofold and kept:  # half a gradient in two halves is of no use
+                    verdict[some][kept.needed] = cpu.ROUNDED
+                problem = self.rows, self.series[some], sound, right_side, triangle
+                halves = self._refine(problem, z, twofold, verdict[some], left[some])
+                wanted = sound & (verdict[some] == cpu.FINE)
+                use(Solved(number, self.series[some], wanted, z, halves, kept))
+                if keep and halves:
+                    self._kept[first] = halves
 
         in_parallel(work, range(len(self._parts)))
         self._factorized = self.keep
@@ -95,6 +105,21 @@ class Group:
         self._refuse(broken, self._status)
         self._refuse(verdict >= 0, verdict)
         return broken
+
+    def _refine(
+        self, problem: tuple[Any, ...], z: Array, twofold: bool, verdict: NDArray, left: NDArray
+    ) -> Twofold | None:
+        """Solve for some series; give those a low half that need it."""
+        rows, name = self.rows, self.factorization
+        rounding = cpu.ROUNDING if twofold and name != "cholesky" else np.inf
+        how = name == "auto", N_CORRECTIONS[name], rounding
+        after = verdict, left
+        if not cpu.solve_blocks(*problem, how, z, 0, parts_of(rows, False), *after):
+            return None
+        halves = Twofold(np.concatenate([z, np.zeros(len(z))]), verdict == cpu.ROUNDED)
+        cpu.solve_blocks(*problem, how, halves.z, len(z), parts_of(rows, True), *after)
+        verdict[halves.needed] = cpu.FINE
+        return halves
 
     def invert(self, variance: Array, covariance: Array, lagged: Array) -> None:
         """Write entries of ``(A^T A)^-1`` to those outputs that are not empty."""
@@ -108,18 +133,22 @@ class Group:
     def _stride(self) -> int:
         """Numbers of a block of unknowns; row operations may touch a few beyond the last node."""
         rows = self.rows
-        return rows.n_nodes * rows.n_unknowns * self._n_lanes + len(rows.width)
+        return rows.length * rows.n_unknowns * len(rows.lanes) + len(rows.width)
 
     def _allocate(self, n_blocks: int) -> Array:
         """Room for the triangles of some blocks."""
         rows = self.rows
-        size = n_blocks * rows.n_nodes * rows.triangle_size + len(rows.width)
+        size = n_blocks * rows.length * rows.triangle_size + len(rows.width)
         # General kernels read a few numbers that none of them has written.
         return np.empty(size) if rows.sizes else np.zeros(size)
 
+    def _of_series(self, first: int, last: int) -> slice:
+        """Places of the series of blocks first .. last - 1."""
+        return slice(first * self.rows.n_abreast, last * self.rows.n_abreast)
+
     def _of_blocks(self, first: int, last: int) -> Array:
         """The kept triangles of blocks first .. last - 1."""
-        size = self.rows.n_nodes * self.rows.triangle_size
+        size = self.rows.length * self.rows.triangle_size
         return self._triangle[first * size : last * size + len(self.rows.width)]
 
     def _factorize(self, some: slice, triangle: Array) -> NDArray:
@@ -133,7 +162,7 @@ class Group:
         """Run a kernel on the triangles of all series."""
 
         def work(part: range) -> None:
-            some = slice(part.start * self._n_lanes, part.stop * self._n_lanes)
+            some = self._of_series(part.start, part.stop)
             triangle = self._of_blocks(part.start, part.stop)
             kernel(self.rows, self.series[some], self.valid[some], triangle, *outputs)
 

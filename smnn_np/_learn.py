@@ -21,19 +21,19 @@ from scipy.optimize import minimize
 from scipy.signal import lombscargle
 
 from ._driven import Model, Run, UndeterminedError, score_run, smooth_run
-from ._marginal import Given, Strength, choose_strength, deviance, profile, stretches
+from ._marginal import Given, Strength, choose_strength, condense, deviance, profile, stretches
 
-_MANY = 5_000  # nodes that coefficients are learned from; more add time, and little else
-_FLAT = 0.1  # radians at the cut-off over which a series is as good as straight
+_FEW, _MANY = 1_000, 5_000  # nodes that coefficients are learned from; more add time, little else
 _LONGEST_STEP = 8.0  # in typical steps: nodes are inserted in longer gaps
 _WORTHLESS = 1e10
 _FASTEST = 30.0  # radians a step: faster modes cannot be seen in samples
 _WIDTH = 3.0  # standard deviation of scaled coefficients before data
 _CHANGE = 1.0  # standard deviation of their change from knot to knot
 _STILL = 1e-3  # drive over a whole record that is as good as none
-_STOP = {"gtol": 1e-2, "maxiter": 100}
+_ROUGH, _FINE = 0.3, 1e-2  # largest entry of a deviance's gradient that is as good as zero
+_MAX_ITER = 100
 SHIFT = 0.05  # standard errors: how far coefficients are moved to see what depends on them
-_N_SPECTRUM = 1500  # samples that a spectrum is taken of
+_N_SPECTRUM = 600  # samples at most that a spectrum is taken of
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,13 @@ class Learned:
         Normalized coefficients.
     root : ndarray of shape (K R, m)
         Root of their covariance: root root^T, from the curvature of the likelihood.
+    drive : float
+        The drive that goes with them, relative to the noise.
     """
 
     law: Knots
     root: np.ndarray
+    drive: float
 
     @property
     def std(self) -> np.ndarray:
@@ -119,9 +122,11 @@ class Problem:
         values = parameters[:-1].reshape(len(self.knots), self.order) * self.scale
         return Model(self.order, Knots(self.knots, values), float(np.exp(parameters[-1] / 2)))
 
-    def point(self, values: np.ndarray, drive: float) -> np.ndarray:
-        """Point of coefficients (K, R) and a drive."""
-        return np.append((values / self.scale).ravel(), 2 * np.log(drive))
+    def start(self, values: np.ndarray) -> np.ndarray:
+        """Point of constant coefficients (R,) with the drive that suits them."""
+        model = Model(self.order, Knots(self.knots, values[None]))
+        drive = choose_strength(self.runs, model, self.given, deviance).model.drive
+        return np.append(values / self.scale, 2 * np.log(drive))
 
     def __call__(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
         """Deviance and gradient."""
@@ -171,41 +176,24 @@ class Problem:
 
 def learn(runs: Sequence[Run], order: int, knots: np.ndarray, given: Given) -> Learned:
     """Learn coefficients: the constant ones first, from three starts, then those at the knots."""
-    plain = choose_strength(runs, Model(order), given, deviance).model.drive
-    runs, given, width = _condense(runs, given, plain ** (1 / order))
+    plain = choose_strength(runs, Model(order), given, deviance).model
+    runs, usual, width = condense(runs, plain, _FEW)
+    if given.noise is not None:
+        given = replace(given, noise=given.noise / np.sqrt(usual))
     runs = [run.refine(_LONGEST_STEP * width)[0] for run in stretches(runs, _MANY)]
     peak = _spectral_peak(runs)
-    rate = float(np.clip(max(plain ** (1 / order), peak), 1e-6, np.pi))
-    middle = knots.mean(keepdims=True)
-    problem = Problem(runs, order, middle, given, rate)
+    rate = float(np.clip(max(plain.drive ** (1 / order), peak), 1e-6, np.pi))
+    problem = Problem(runs, order, knots.mean(keepdims=True), given, rate)
     starts = [np.zeros(order), _oscillator(order, peak), *_regress(runs, order, given)]
-    found = []
-    for values in starts:
-        model = Model(order, Knots(middle, values[None]))
-        drive = choose_strength(runs, model, given, deviance).model.drive
-        found.append(_minimize(problem, problem.point(values[None], drive)))
-    best = min(found, key=lambda each: each[1])[0]
+    found = [_minimize(problem, problem.start(values), _ROUGH) for values in starts]
+    best = _minimize(problem, min(found, key=lambda each: each[1])[0])[0]
     if len(knots) > 1:
         values = np.repeat(best[:-1][None], len(knots), axis=0).ravel()
         problem = Problem(runs, order, knots, given, rate)
         best = _minimize(problem, np.append(values, best[-1]))[0]
     model = problem.model(best)
-    return Learned(model.law, _root(problem, best))  # type: ignore[arg-type]
-
-
-def _condense(runs: Sequence[Run], given: Given, cutoff: float) -> tuple[list[Run], Given, float]:
-    """Average samples that are much denser than the series moves, if there are very many.
-
-    Returns the runs, the noise as it is then, and the typical step.
-    """
-    n_nodes = sum(len(run.times) for run in runs)
-    span = sum(float(np.ptp(run.times)) for run in runs)
-    width = min(_FLAT / cutoff, span / _MANY)
-    usual = n_nodes * width / span
-    if usual < 2.0:
-        return list(runs), given, 1.0
-    noise = None if given.noise is None else given.noise / np.sqrt(usual)
-    return [run.average(width, usual) for run in runs], Given(noise, given.drive), width
+    drive = model.drive / float(np.sqrt(usual))  # of samples, not of means
+    return Learned(model.law, _root(problem, best), drive)  # type: ignore[arg-type]
 
 
 def _oscillator(order: int, rate: float) -> np.ndarray:
@@ -218,7 +206,8 @@ def _oscillator(order: int, rate: float) -> np.ndarray:
 def _spectral_peak(runs: Sequence[Run]) -> float:
     """Angular frequency where the longest run's spectrum, trend removed, is highest."""
     run = max(runs, key=lambda each: each.n_seen)
-    seen = np.flatnonzero(run.weight)[:_N_SPECTRUM]
+    seen = np.flatnonzero(run.weight)
+    seen = seen[:: -(-len(seen) // _N_SPECTRUM)]
     times, value = run.times[seen], run.value[seen]
     span = float(np.ptp(times))
     if len(seen) < 8 or not span > 0:
@@ -230,11 +219,14 @@ def _spectral_peak(runs: Sequence[Run]) -> float:
     return float(rates[int(np.argmax(power))])
 
 
-def _minimize(problem: Problem, start: np.ndarray) -> tuple[np.ndarray, float]:
-    """Descend from a start; return the point and its deviance."""
+def _minimize(
+    problem: Problem, start: np.ndarray, gradient: float = _FINE
+) -> tuple[np.ndarray, float]:
+    """Descend from a start until the gradient is small; return the point and its deviance."""
     if not problem(start)[0] < _WORTHLESS:
         return start, np.inf
-    found = minimize(problem, start, jac=True, method="BFGS", options=_STOP)
+    options = {"gtol": gradient, "maxiter": _MAX_ITER}
+    found = minimize(problem, start, jac=True, method="BFGS", options=options)
     return found.x, float(found.fun)
 
 

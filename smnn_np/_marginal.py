@@ -22,8 +22,9 @@ _ROUNDED_SHARE = 1e-7  # what a sample leaves to the others, below which it is m
 _DECADES_A_CELL = 0.35
 _HIGHEST, _LARGEST_DRIVE = 2.0, 9.0  # decades: of the cut-off, of the drive
 _PRECISION = 0.02  # decades of the cut-off
-MANY = 20_000  # samples beyond which the coarse search looks at stretches
+MANY = 5_000  # samples beyond which the coarse search looks at stretches
 _N_STRETCHES = 8
+_FLAT = 0.25  # radians at the cut-off over which a series is as good as straight
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,13 @@ CRITERIA: dict[str, Criterion] = {"marginal_likelihood": deviance, "cross_valida
 
 
 def choose_strength(
-    runs: Sequence[Run], model: Model, given: Given, criterion: Criterion
+    runs: Sequence[Run],
+    model: Model,
+    given: Given,
+    criterion: Criterion,
+    near: float | None = None,
 ) -> Strength:
-    """Find the drive that a criterion likes best.
+    """Find the drive that a criterion likes best, walking down from `near` if that is given.
 
     The criterion may have several valleys: a grid over all cut-offs that make a difference finds
     the lowest. Of a long record the grid sees stretches only; the last steps see all of it.
@@ -128,10 +133,13 @@ def choose_strength(
             return np.inf
 
     few = stretches(runs, MANY)
-    grid = _cutoffs(runs, order)
-    heights = np.array([height(each, few) for each in grid])
-    best = float(grid[int(np.argmin(heights))])
-    if few is runs:
+    if near is None:
+        grid = _cutoffs(runs, order)
+        heights = np.array([height(each, few) for each in grid])
+        best = float(grid[int(np.argmin(heights))])
+    else:
+        best = float(np.log10(near)) / order
+    if near is None and few is runs:
         bounds = (best - _DECADES_A_CELL, best + _DECADES_A_CELL)
         options = {"xatol": _PRECISION}
         found = minimize_scalar(
@@ -188,3 +196,24 @@ def stretches(runs: Sequence[Run], most: int) -> Sequence[Run]:
             part = slice(start, start + share)
             pieces.append(Run(run.times[part], run.value[part], run.weight[part], run.design[part]))
     return pieces
+
+
+def condense(runs: Sequence[Run], model: Model, least: int) -> tuple[Sequence[Run], float, float]:
+    """Average samples that are much denser than the series moves, down to `least` even nodes.
+
+    How the series moves is told by `model`, x^(R) = white noise. Returns the runs, how many
+    samples a mean usually holds (their weights are relative to it), and the typical step.
+    """
+    n_nodes = sum(len(run.times) for run in runs)
+    span = sum(float(np.ptp(run.times)) for run in runs)
+    width = min(_FLAT / model.drive ** (1.0 / model.order), span / least)
+    usual = n_nodes * width / span if span > 0 else 0.0
+    if usual < 2.0:
+        return runs, 1.0, 1.0
+    model, condensed = model.at(model.drive * float(np.sqrt(usual))), []
+    for run in runs:
+        means = run.average(width, usual)
+        mean, _ = smooth_run(means, model, np.arange(len(means.times)))
+        slope = mean[:, 1] if model.order > 1 else np.zeros(len(mean))
+        condensed.append(means.centre(float(run.times[0]), width, slope))
+    return condensed, usual, width

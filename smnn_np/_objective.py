@@ -1,32 +1,39 @@
-"""What the mechanistic network minimizes: misfit of trajectories and size of weights, by chunks."""
+"""What the mechanistic network minimizes: misfit of trajectories and size of weights, by chunks.
+
+The arrays may be NumPy's or CuPy's; all of an objective are of one module, that of the parameters.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._arrays import array_module
 from .mechanism import Design
 from .network import Perceptron
+
+Array = Any  # of NumPy or CuPy
 
 # Floats that one chunk of series may hold inside the solver: 64 MB.
 _CHUNK_FLOATS = 2**23
 
 
-def _squared(residual: NDArray) -> tuple[NDArray, NDArray]:
+def _squared(residual: Array) -> tuple[Array, Array]:
     """Half the square, and its derivative."""
     return 0.5 * residual**2, residual
 
 
-def _huber(residual: NDArray) -> tuple[NDArray, NDArray]:
+def _huber(residual: Array) -> tuple[Array, Array]:
     """Half the square up to a tenth of the targets' spread, linear beyond."""
-    inside = np.clip(residual, -_HUBER, _HUBER)
+    inside = residual.clip(-_HUBER, _HUBER)
     return inside * (residual - 0.5 * inside), inside
 
 
 _HUBER = 0.1
-LOSSES: dict[str, Callable[[NDArray], tuple[NDArray, NDArray]]] = {
+LOSSES: dict[str, Callable[[Array], tuple[Array, Array]]] = {
     "squared_error": _squared,
     "huber": _huber,
 }
@@ -44,10 +51,10 @@ class Objective:
     loss : {"squared_error", "huber"}
     alpha : float
         Strength of the penalty on the squares of the weights.
-    x : ndarray of shape (n, n_features)
-    z : ndarray of shape (n, T, V)
+    x : array of shape (n, n_features)
+    z : array of shape (n, T, V)
         Targets, NaN where missing.
-    weight : ndarray of shape (n,)
+    weight : array of shape (n,)
     seconds_in_solver : float
         Time spent in `Design.solve` and its pullback, for the benchmarks.
     """
@@ -57,47 +64,52 @@ class Objective:
     time: float
     loss: str
     alpha: float
-    x: NDArray
-    z: NDArray
-    weight: NDArray
+    x: Array
+    z: Array
+    weight: Array
     seconds_in_solver: float = 0.0
 
-    def __call__(self, parameters: NDArray, rows: NDArray) -> tuple[float, NDArray]:
+    def __call__(self, parameters: Array, rows: NDArray) -> tuple[float, Array]:
         """Mean loss over what was measured in these rows, plus penalty, and the gradient.
 
         The loss is infinite where a trajectory is not finite or cannot be solved for.
         """
-        share = np.where(np.isnan(self.z[rows]), 0.0, self.weight[rows, None, None])
-        total, gradient = 0.0, np.zeros_like(parameters)
+        xp = array_module(parameters)
+        rows = xp.asarray(rows)
+        weight = self.weight[rows]
+        share = xp.where(xp.isnan(self.z[rows]), 0.0, weight[:, None, None])
+        share /= share.sum()
+        total, gradient = 0.0, xp.zeros_like(parameters)
         size = chunk_size(self.design, self.design.n_steps)
         with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, len(rows), size):
                 part = slice(start, start + size)
                 try:
-                    value, chunk = self._chunk(parameters, rows[part], share[part] / share.sum())
+                    value, chunk = self._chunk(parameters, rows[part], share[part])
                 except (ArithmeticError, np.linalg.LinAlgError):
                     return np.inf, gradient
                 total += value
                 gradient += chunk
-            value = self._penalize(parameters, gradient, self.weight[rows].sum())
-        return (total + value if np.isfinite(gradient).all() else np.inf), gradient
+            value = self._penalize(parameters, gradient, float(weight.sum()))
+        return (total + value if xp.isfinite(gradient).all() else np.inf), gradient
 
-    def _chunk(self, parameters: NDArray, rows: NDArray, share: NDArray) -> tuple[float, NDArray]:
+    def _chunk(self, parameters: Array, rows: Array, share: Array) -> tuple[float, Array]:
         """Loss and gradient of a few rows; `share` (n, T, V) is what each measurement counts."""
+        xp = array_module(parameters)
         raw = self.network.forward(parameters, self.x[rows])
-        if not np.isfinite(raw).all():
+        if not xp.isfinite(raw).all():
             raise OverflowError("the network's outputs overflow")
         before = perf_counter()
         z, pullback = self.design.solve(raw, self.time, self.design.n_steps)
         self.seconds_in_solver += perf_counter() - before
-        residual = np.where(share > 0, z - self.z[rows], 0.0)
+        residual = xp.where(share > 0, z - self.z[rows], 0.0)
         value, slope = LOSSES[self.loss](residual)
         before = perf_counter()
         raw_bar = pullback(share * slope)
         self.seconds_in_solver += perf_counter() - before
         return float((share * value).sum()), self.network.backward(parameters, raw_bar)
 
-    def _penalize(self, parameters: NDArray, gradient: NDArray, total: float) -> float:
+    def _penalize(self, parameters: Array, gradient: Array, total: float) -> float:
         """Return the penalty of the weights, biases excepted, and add its gradient."""
         square, strength = 0.0, self.alpha / total
         layers = zip(self.network.layers(parameters), self.network.layers(gradient), strict=True)

@@ -1,14 +1,15 @@
 """From a user's series to normalized runs, and from a fitted model back to the user's units."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.special import gammaln
 
 from ._asked import read_coefficients
-from ._driven import Law, Model, Run, effects, filter_runs, smooth_run
+from ._bands import measure_surprise, widths
+from ._driven import EFFECT_STD, Law, Model, Run, effects, filter_runs, smooth_run
 from ._learn import SHIFT, Knots, Learned, learn
 from ._marginal import CRITERIA, MANY, Given, Strength, choose_strength, stretches
 
@@ -84,12 +85,15 @@ class SeriesFit:
     strength : Strength
     learned : Learned or None
         Coefficients, if they were learned.
+    surprise : float
+        What smoothing takes away from the series, relative to what the model expects.
     """
 
     runs: Sequence[Run]
     units: Units
     strength: Strength
     learned: Learned | None = None
+    surprise: float = 1.0
 
     @property
     def order(self) -> int:
@@ -114,7 +118,8 @@ class SeriesFit:
         asked, slot, question = self.runs[run].ask(units.times(t), units.design(covariates))
         refined, slot = _refine(asked, slot, model)
         mean, std = smooth_run(refined, model, slot)
-        variance = (std[:, derivative] * self.strength.noise) ** 2
+        width = widths(self.order, self.surprise)[derivative]
+        variance = (std[:, derivative] * self.strength.noise * width) ** 2
         if self.learned is not None:
             variance += self._learning_variance(refined, slot)[:, derivative]
         scale = units.spread / units.time**derivative
@@ -151,7 +156,10 @@ def fit_series(runs: Sequence[Run], wish: Wish) -> SeriesFit:
     units = _units(runs, plain)
     runs = [_normalize(run, units) for run in runs]
     if plain:
-        return SeriesFit(runs, units, _fit_spline(runs, wish, units))
+        strength = _fit_spline(runs, wish, units)
+        known = wish.noise is not None and wish.drive is not None
+        surprise = 1.0 if known else measure_surprise(runs, strength)
+        return SeriesFit(runs, units, strength, surprise=surprise)
     if isinstance(wish.coefficients, str):
         return _fit_learned(runs, wish, units)
     order = _order(wish, runs)
@@ -192,27 +200,33 @@ def _best_order(runs: Sequence[Run], wish: Wish, units: Units, orders: Sequence[
     if wish.criterion == "cross_validation":
         heights = [each.height for each in found]
     else:
-        heights = [_comparable(runs, each, max(orders)) for each in found]
+        heights = [comparable(runs, each, max(orders)) for each in found]
     return orders[int(np.argmin(heights))]
 
 
-def _comparable(runs: Sequence[Run], strength: Strength, top: int) -> float:
+def comparable(runs: Sequence[Run], strength: Strength, top: int) -> float:
     """Deviance of what no polynomial of degree below `top` touches, the same data for all orders.
 
     Restricted likelihoods of different orders are densities of different contrasts of the
     samples. With the missing powers of time as covariates of any size they are of the same ones.
     """
     model, level = strength.model, strength.noise**2
-    powers = range(model.order, top)
+    degrees = np.arange(model.order, top)
     height = 0.0
     augmented = []
     for run in runs:
         span = float(np.ptp(run.times)) or 1.0
-        place = (run.times - run.times[0]) / span
-        columns = [place**r / math.factorial(r) for r in powers]
-        augmented.append(replace(run, design=np.column_stack([run.design, *columns])))
-        height += sum(2 * r * np.log(span) for r in powers)
-    total, log_determinant = filter_runs(augmented, model)
+        place = 2.0 * (run.times - run.times[0]) / span - 1.0
+        # Legendre polynomials: powers of time would be nearly collinear. The leading coefficients
+        # say how much larger t^r / r! is.
+        columns = np.polynomial.legendre.legvander(place, top - 1)[:, model.order :]
+        augmented.append(replace(run, design=np.column_stack([run.design, columns])))
+        height += 2.0 * float(
+            (degrees * np.log(span) + gammaln(degrees + 1) - gammaln(2 * degrees + 1)).sum()
+        )
+    n_covariates = runs[0].design.shape[1]
+    effect_std = np.repeat([EFFECT_STD, np.inf], [n_covariates, len(degrees)])
+    total, log_determinant = filter_runs(augmented, model, effect_std)
     n_contrasts = sum(run.n_seen for run in runs) - top * len(runs)
     return height + total / level + log_determinant + n_contrasts * np.log(level)
 
@@ -228,7 +242,9 @@ def _fit_learned(runs: Sequence[Run], wish: Wish, units: Units) -> SeriesFit:
     learned = learn(runs, order, knots, given)
     model = Model(order, learned.law)
     refined = [_refine(run, np.full(len(run.times), -1), model)[0] for run in runs]
-    strength = choose_strength(refined, model, given, CRITERIA[wish.criterion])
+    # A short record is searched for the lowest of several valleys; of a long one that takes long.
+    near = learned.drive if stretches(refined, MANY) is not refined else None
+    strength = choose_strength(refined, model, given, CRITERIA[wish.criterion], near)
     return SeriesFit(runs, units, strength, learned)
 
 

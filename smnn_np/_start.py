@@ -14,14 +14,18 @@ nodes.
 
 from dataclasses import dataclass
 from math import factorial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._arrays import array_module, to_numpy
 from ._objective import Objective
 from .descent import lbfgs
 from .mechanism import Design
 from .network import Perceptron
+
+Array = Any  # of NumPy or CuPy
 
 _MAX_WINDOWS = 200
 _MIN_SAMPLES, _MAX_SAMPLES = 64, 4096
@@ -41,43 +45,44 @@ class EquationFit:
     network, design : Perceptron, Design
     alpha : float
         Strength of the penalty on the network's weights, for each sample.
-    x : ndarray of shape (n, n_features)
-    weight : ndarray of shape (n,)
+    x : array of shape (n, n_features)
+    weight : array of shape (n,)
         Sum 1.
-    gram : ndarray of shape (n, G, M, M)
+    gram : array of shape (n, G, M, M)
         Of the terms of an equation: B W K coefficients, then B right-hand sides.
-    target : ndarray of shape (n, G, M, W)
-    first : ndarray of shape (n, G, W, K)
+    target : array of shape (n, G, M, W)
+    first : array of shape (n, G, W, K)
         First values and derivatives.
     """
 
     network: Perceptron
     design: Design
     alpha: float
-    x: NDArray
-    weight: NDArray
-    gram: NDArray
-    target: NDArray
-    first: NDArray
+    x: Array
+    weight: Array
+    gram: Array
+    target: Array
+    first: Array
 
-    def __call__(self, parameters: NDArray, rows: NDArray) -> tuple[float, NDArray]:
+    def __call__(self, parameters: Array, rows: NDArray) -> tuple[float, Array]:
         """Loss and gradient over all samples, whatever the rows."""
+        xp = array_module(parameters)
         raw = self.network.forward(parameters, self.x)
-        raw_bar = np.zeros_like(raw)
+        raw_bar = xp.zeros_like(raw)
         parts, into = self.design.cut(raw), self.design.cut(raw_bar)
         n_shapes = self.design.n_shapes
         # (n, B, G, q, v, r) to (n, G, M, q), M = B v r
-        coefficients = np.moveaxis(parts.coefficients, 3, -1)
+        coefficients = xp.moveaxis(parts.coefficients, 3, -1)
         shape = coefficients.shape
-        moved = np.moveaxis(coefficients, 2, 1).reshape(shape[0], shape[2], -1, shape[-1])
-        unknown = np.concatenate([moved, np.moveaxis(parts.rhs, 2, 1)], axis=2)
+        moved = xp.moveaxis(coefficients, 2, 1).reshape(shape[0], shape[2], -1, shape[-1])
+        unknown = xp.concatenate([moved, xp.moveaxis(parts.rhs, 2, 1)], axis=2)
         slope = self.gram @ unknown
         share = self.weight[:, None, None, None]
         loss = (share * unknown * (0.5 * slope - self.target)).sum()
         slope = share * (slope - self.target)
         back = slope[:, :, :-n_shapes].reshape(shape[0], shape[2], shape[1], *shape[3:])
-        into.coefficients[:] = np.moveaxis(np.moveaxis(back, 1, 2), -1, 3)
-        into.rhs[:] = np.moveaxis(slope[:, :, -n_shapes:], 1, 2)
+        into.coefficients[:] = xp.moveaxis(xp.moveaxis(back, 1, 2), -1, 3)
+        into.rhs[:] = xp.moveaxis(slope[:, :, -n_shapes:], 1, 2)
         away = parts.initial - self.first
         into.initial[:] = share * away
         loss += 0.5 * (share * away**2).sum()
@@ -89,7 +94,7 @@ class EquationFit:
         return float(loss), gradient
 
 
-def start_from_equations(objective: Objective, parameters: NDArray) -> None:
+def start_from_equations(objective: Objective, parameters: Array) -> None:
     """Move parameters, in place, to where the equations fit the data, if that lowers the loss.
 
     Nothing happens where there are too few nodes to tell.
@@ -98,7 +103,8 @@ def start_from_equations(objective: Objective, parameters: NDArray) -> None:
     ----------
     objective : Objective
         What will be minimized.
-    parameters : ndarray of shape (n_parameters,)
+    parameters : array of shape (n_parameters,)
+        Of the objective's module; the equations themselves are drawn up on the host.
     """
     design, time = objective.design, objective.time
     half = int(np.ceil(_HALF_WIDTH * time / design.step.mean()))
@@ -110,13 +116,15 @@ def start_from_equations(objective: Objective, parameters: NDArray) -> None:
     floats = _MAX_WINDOWS * g * (w * (k + 1) + design.n_shapes * (w * k + 1))
     most = min(len(objective.x), _MAX_SAMPLES, max(_MAX_FLOATS // floats, _MIN_SAMPLES))
     chosen = np.linspace(0, len(objective.x) - 1, most).astype(np.int64)
-    z, weight = objective.z[chosen], objective.weight[chosen]
+    z, weight = to_numpy(objective.z)[chosen], to_numpy(objective.weight)[chosen]
     times = np.concatenate([[0.0], np.cumsum(design.step)]) / time
-    fit = EquationFit(
-        objective.network, design, objective.alpha / weight.sum(), objective.x[chosen],
-        weight / weight.sum(), *_equations(design, times, z, half),
+    total, asarray = weight.sum(), array_module(parameters).asarray
+    arrays = (
+        to_numpy(objective.x)[chosen], weight / total, *_equations(design, times, z, half),
         _first_values(design, times, z, half),
     )  # fmt: skip
+    alpha = objective.alpha / float(total)
+    fit = EquationFit(objective.network, design, alpha, *(asarray(each) for each in arrays))
     moved = parameters.copy()
     lbfgs(fit, moved, len(chosen), _N_ITER, 2 * _N_ITER, 1e-6, lambda *_: False)
     if objective(moved, chosen)[0] < objective(parameters, chosen)[0]:

@@ -1,14 +1,17 @@
 """When a fit of the mechanistic network is over, and what is kept of it."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ._arrays import array_module, to_numpy
 from ._objective import Objective
 from .descent import Adam, DivergenceError, adam_epochs, lbfgs
+
+Array = Any  # of NumPy or CuPy
 
 _BATCH = 200
 _SLOWER = 5.0  # what the adaptive learning rate is divided by
@@ -39,17 +42,17 @@ class Progress:
 
     tol: float
     patience: float
-    score: Callable[[NDArray], float] | None
+    score: Callable[[Array], float] | None
     report: Callable[[int, str], None]
     losses: list[float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     best_loss: float = np.inf
     best_score: float = -np.inf
-    best_parameters: NDArray | None = None
+    best_parameters: Array | None = None
     stopped: bool = False
     n_idle: int = 0
 
-    def __call__(self, parameters: NDArray, loss: float, met: NDArray | None = None) -> bool:
+    def __call__(self, parameters: Array, loss: float, met: Array | None = None) -> bool:
         """Take note of an iteration; return whether to stop.
 
         The loss is that at the parameters `met`, where they are not the present ones.
@@ -73,16 +76,16 @@ class Progress:
         self.report(len(self.losses), words)
         return self.stopped
 
-    def go_back(self, parameters: NDArray) -> None:
+    def go_back(self, parameters: Array) -> None:
         """Put the best parameters in the place of others, in place, and be patient anew."""
         if self.best_parameters is not None:
             parameters[:] = self.best_parameters
         self.n_idle, self.stopped = 0, False
 
 
-def new_adam(settings: Any, parameters: NDArray) -> Adam:
+def new_adam(settings: Any, parameters: Array) -> Adam:
     """Adam before its first step."""
-    zeros = np.zeros_like(parameters)
+    zeros = array_module(parameters).zeros_like(parameters)
     constants = (settings.learning_rate_init, settings.beta_1, settings.beta_2, settings.epsilon)
     return Adam(*constants, zeros, zeros.copy())
 
@@ -90,7 +93,7 @@ def new_adam(settings: Any, parameters: NDArray) -> Adam:
 def descend(
     settings: Any,
     objective: Objective,
-    parameters: NDArray,
+    parameters: Array,
     adam: Adam,
     rng: np.random.RandomState,
     progress: Progress,
@@ -98,7 +101,8 @@ def descend(
 ) -> None:
     """Move parameters, in place, until progress says stop or `max_iter` iterations are done.
 
-    Where held-out samples are watched, or where the fit diverges, the best parameters remain.
+    Where held-out samples are watched, and where the fit diverges or is interrupted, the best
+    parameters remain.
 
     Parameters
     ----------
@@ -115,9 +119,16 @@ def descend(
             progress.stopped = progress.stopped or ended
         else:
             _descend_by_adam(settings, objective, parameters, adam, rng, progress, max_iter)
+    except KeyboardInterrupt:
+        progress.stopped = True
+        _restore(parameters, progress, start)
+        warnings.warn(
+            f"the fit was interrupted in iteration {len(progress.losses) + 1}: the best weights "
+            f"so far are kept; warm_start=True goes on from them",
+            stacklevel=4,
+        )
     except DivergenceError as error:
-        best = progress.best_parameters
-        parameters[:] = start if best is None else best
+        _restore(parameters, progress, start)
         raise FloatingPointError(
             f"the fit diverged in iteration {len(progress.losses) + 1} ({error}) with solver = "
             f"{settings.solver!r}, learning_rate_init = {settings.learning_rate_init}: lower "
@@ -127,10 +138,16 @@ def descend(
         parameters[:] = progress.best_parameters
 
 
+def _restore(parameters: Array, progress: Progress, start: Array) -> None:
+    """Put the best parameters that were met, or else the first ones, in the place of others."""
+    best = progress.best_parameters
+    parameters[:] = start if best is None else best
+
+
 def _descend_by_adam(
     settings: Any,
     objective: Objective,
-    parameters: NDArray,
+    parameters: Array,
     adam: Adam,
     rng: np.random.RandomState,
     progress: Progress,
@@ -139,7 +156,8 @@ def _descend_by_adam(
     """Run epochs of Adam; where they no longer help, go back to the best and take smaller steps."""
     batch = _BATCH if settings.batch_size == "auto" else settings.batch_size
     shuffler = rng if settings.shuffle else None
-    epochs = adam_epochs(objective, parameters, adam, objective.weight, batch, shuffler)
+    weight = to_numpy(objective.weight)
+    epochs = adam_epochs(objective, parameters, adam, weight, batch, shuffler)
     adaptive, met = settings.learning_rate == "adaptive", parameters.copy()
     for _, loss in zip(range(max_iter), epochs, strict=False):
         stop = progress(parameters, loss, met)

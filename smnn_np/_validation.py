@@ -5,21 +5,18 @@ A message is one sentence: the argument's name, what came, what is wanted, and t
 """
 
 import itertools
-import math
 import operator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import as_float64, is_finite, result_dtype
-
-# --- The linear ODE: ode_solve, ode_solve_vjp, ode_factorize ---------------------------------
+from ._arrays import as_float64, first_index, is_finite, on_gpu, result_dtype
+from ._determined import check_determined
 
 FACTORIZATIONS = ("auto", "cholesky", "qr")
 
-# The trailing axes of every array argument; "|1" marks those that broadcast. Leading axes are
-# the batch and always broadcast.
+# Trailing axes of every array; "|1" marks those that broadcast, as the leading ones (batch) do.
 _AXES = {
     "coefficients": ("n_steps|1", "n_equations", "n_dims", "n_orders"),
     "rhs": ("n_steps|1", "n_equations"),
@@ -62,6 +59,7 @@ class OdeInputs(NamedTuple):
     central: bool
     factorization: str
     dtype: np.dtype  # of the result
+    on_gpu: bool  # some arrays are CuPy's, the others are those of numbers and lists
 
 
 def check_ode(
@@ -80,9 +78,9 @@ def check_ode(
     given = {"coefficients": coefficients, "rhs": rhs, "steps": steps, **weights}
     if initial is not None:
         given["initial"] = initial
+    flags = {"central": central, "factorization": factorization, "on_gpu": on_gpu(given)}
     arrays = {name: _read_array(name, value) for name, value in given.items()}
     n_rows = _initial_rows_of(arrays.get("initial"), n_initial_steps)
-    flags = {"central": central, "factorization": factorization}
     return _check_system(arrays, n_steps, n_rows, dtype=result_dtype(*given.values()), **flags)
 
 
@@ -99,13 +97,13 @@ def check_left_side(
 ) -> OdeInputs:
     """Check all that `ode_factorize` takes; rhs and initial of the result are None."""
     given = {"coefficients": coefficients, "steps": steps, **weights}
+    flags = {"central": central, "factorization": factorization, "on_gpu": on_gpu(given)}
     arrays = {name: _read_array(name, value) for name, value in given.items()}
     if n_initial_orders is None:
         n_initial_orders = arrays["coefficients"].shape[-1] - 1
     counts = {"n_initial_steps": n_initial_steps, "n_initial_orders": n_initial_orders}
     n_rows = tuple(_read_count(name, value) for name, value in counts.items())
     n_rows = n_rows if all(n_rows) else (0, 0)
-    flags = {"central": central, "factorization": factorization}
     return _check_system(arrays, n_steps, n_rows, dtype=result_dtype(*given.values()), **flags)
 
 
@@ -119,9 +117,10 @@ def check_right_side(inputs: OdeInputs, rhs: Any, initial: Any) -> OdeInputs:
             f"give initial values where it has initial rows, None where it has none"
         )
     given = {"rhs": rhs} if initial is None else {"rhs": rhs, "initial": initial}
+    on_gpu(given, inputs.on_gpu)
     arrays = {name: _read_array(name, value) for name, value in given.items()}
+    _check_axes(arrays, shape, "the factor was made so")
     for name, array in arrays.items():
-        _check_axes(name, array, shape, "the factor was made so")
         batch = array.shape[: -len(_AXES[name])]
         if _broadcast(batch, shape.batch) != shape.batch:
             raise ValueError(
@@ -141,8 +140,9 @@ def check_prior(n_dims: Any, n_orders: Any, weight_smooth: Any) -> None:
     _refuse_where(weights == 0, "weight_smooth", weights, "a weight > 0 is wanted, or two grids")
 
 
-def check_cotangent(y_bar: Any, shape: OdeShape) -> NDArray:
-    """Check the argument of a pullback: it has exactly the shape of ``y``."""
+def check_cotangent(y_bar: Any, shape: OdeShape, gpu: bool = False) -> NDArray:
+    """Check the argument of a pullback: it has exactly the shape of ``y``, and lives with it."""
+    on_gpu({"y_bar": y_bar}, before=gpu)
     y_bar_array = as_float64("y_bar", y_bar)
     wanted = (*shape.batch, shape.n_steps, shape.n_dims, shape.n_orders)
     if y_bar_array.shape != wanted:
@@ -156,7 +156,10 @@ def check_cotangent(y_bar: Any, shape: OdeShape) -> NDArray:
 
 def _read_array(name: str, value: Any) -> NDArray:
     """Check all of one array that can be said without the others: kind, rank, values."""
-    array, axes = as_float64(name, value), _AXES[name]
+    axes = _AXES[name]
+    if type(value) is float and 0 < value < np.inf and name in _NUMBERS_WELCOME:
+        return np.full((1,) * len(axes), value)
+    array = as_float64(name, value)
     if array.ndim < len(axes) and name not in _NUMBERS_WELCOME:
         wanted = f"(..., {', '.join(axes)})"
         raise ValueError(f"{name} has shape {array.shape}, at least the axes {wanted} are wanted")
@@ -165,12 +168,14 @@ def _read_array(name: str, value: Any) -> NDArray:
         raise ValueError(f"{name} has shape {array.shape}, no axis may be empty{hint}")
     if name == "steps":
         _check_finite(name, array, "a finite step is wanted; look for gaps in the times")
-        wanted = "every step must be > 0; sort the times and merge repeated ones"
-        _refuse_where(array <= 0, name, array, wanted)
+        if not array.min() > 0:
+            wanted = "every step must be > 0; sort the times and merge repeated ones"
+            _refuse_where(array <= 0, name, array, wanted)
     elif name.startswith("weight"):
         wanted = "a finite weight >= 0 is wanted; give 0 to leave a row out"
         _check_finite(name, array, wanted)
-        _refuse_where(array < 0, name, array, wanted)
+        if array.min() < 0:
+            _refuse_where(array < 0, name, array, wanted)
     else:
         _check_finite(name, array, "give the missing value weight 0 and any finite number")
     return array.reshape((1,) * (len(axes) - array.ndim) + array.shape)
@@ -185,14 +190,9 @@ def _check_finite(name: str, array: NDArray, wanted: str) -> None:
 def _refuse_where(bad: NDArray, name: str, array: NDArray, wanted: str) -> None:
     """Raise with index and value of the first bad entry, if there is one."""
     if bad.any():
-        index = _first(bad)
+        index = first_index(bad)
         where = str(list(index)) if index else ""
-        raise ValueError(f"{name}{where} = {array[index]}: {wanted}")
-
-
-def _first(bad: NDArray) -> tuple[int, ...]:
-    """Return the index of the first true entry, in C order."""
-    return tuple(int(i) for i in np.unravel_index(np.argmax(bad), bad.shape))
+        raise ValueError(f"{name}{where} = {array[index].item()}: {wanted}")
 
 
 def _read_count(name: str, value: Any) -> int:
@@ -229,12 +229,12 @@ def _check_system(
     _check_flags(flags["central"], flags["factorization"], n_orders)
     _check_initial_rows(shape)
     reason = f"coefficients has shape {arrays['coefficients'].shape} and {source}"
-    for name, array in arrays.items():
-        _check_axes(name, array, shape, reason)
+    _check_axes(arrays, shape, reason)
     shape = shape._replace(batch=_common_batch(arrays))
     fields: dict[str, Any] = {"rhs": None, "initial": None, **arrays, **flags}
     inputs = OdeInputs(**{**fields, "central": bool(flags["central"])}, shape=shape)
-    _check_determined(inputs)
+    weights = inputs.weight_equation, inputs.weight_initial, inputs.weight_smooth
+    check_determined(weights, shape[1:], inputs.central)
     return inputs
 
 
@@ -281,19 +281,21 @@ def _check_initial_rows(shape: OdeShape) -> None:
             raise ValueError(f"{small} = {came}: at most {large} = {most} is wanted")
 
 
-def _check_axes(name: str, array: NDArray, shape: OdeShape, reason: str) -> None:
-    """Check the trailing axes of one array against the lengths of the call."""
-    lengths = {**shape._asdict(), "n_steps-1": shape.n_steps - 1}
-    wanted = [(lengths[axis.removesuffix("|1")], axis.endswith("|1")) for axis in _AXES[name]]
-    came = array.shape[-len(wanted) :]
-    if all(n in ((m, 1) if one else (m,)) for n, (m, one) in zip(came, wanted, strict=True)):
-        return
-    letters = ", ".join(_AXES[name])
-    numbers = ", ".join(f"{m}|1" if one and m != 1 else f"{m}" for m, one in wanted)
-    raise ValueError(
-        f"{name} has shape {array.shape}, (..., {letters}) = (..., {numbers}) is wanted, "
-        f"because {reason}"
-    )
+def _check_axes(arrays: dict[str, NDArray], shape: OdeShape, reason: str) -> None:
+    """Check the trailing axes of arrays against the lengths of the call."""
+    lengths = dict(zip(OdeShape._fields[1:], shape[1:], strict=True))
+    lengths["n_steps-1"] = shape.n_steps - 1
+    allowed: dict[str, tuple[int, ...]] = {axis: (n,) for axis, n in lengths.items()}
+    allowed.update({f"{axis}|1": (n, 1) for axis, n in lengths.items()})
+    for name, array in arrays.items():
+        axes = _AXES[name]
+        for axis, n in zip(axes, array.shape[-len(axes) :], strict=True):
+            if n not in allowed[axis]:
+                numbers = ", ".join("|".join(map(str, dict.fromkeys(allowed[a]))) for a in axes)
+                raise ValueError(
+                    f"{name} has shape {array.shape}, (..., {', '.join(axes)}) = (..., {numbers}) "
+                    f"is wanted, because {reason}"
+                )
 
 
 def _broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -307,6 +309,8 @@ def _broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...] | None:
 def _common_batch(arrays: dict[str, NDArray]) -> tuple[int, ...]:
     """Broadcast the leading axes."""
     batches = {name: array.shape[: -len(_AXES[name])] for name, array in arrays.items()}
+    if not any(batches.values()):
+        return ()
     common = _broadcast(*batches.values())
     if common is None:  # shapes that agree in pairs agree all together
         pairs = itertools.combinations(batches, 2)
@@ -317,34 +321,3 @@ def _common_batch(arrays: dict[str, NDArray]) -> tuple[int, ...]:
             f"or be 1"
         )
     return common
-
-
-def _count_nonzero(weight: NDArray, core: tuple[int, ...]) -> NDArray:
-    """Count nonzero entries of a weight broadcast to ``(..., *core)``, in time of its own size."""
-    own = weight.shape[-len(core) :]
-    repeats = math.prod(n for n, m in zip(core, own, strict=True) if m == 1)
-    return np.count_nonzero(weight, axis=tuple(range(-len(core), 0))) * repeats
-
-
-def _check_determined(inputs: OdeInputs) -> None:
-    """Refuse a series with fewer rows than smoothness leaves unknowns free.
-
-    The Taylor rows of one step have rank V R: backward is exp(-s N), N nilpotent, the inverse of
-    forward. A step of weight 0 thus frees V R more, unless a central row reaches across it.
-    """
-    n_steps, n_equations, n_dims, n_orders, n_initial, n_initial_orders = inputs.shape[1:]
-    rows = _count_nonzero(inputs.weight_equation, (n_steps, n_equations))
-    rows = rows + _count_nonzero(inputs.weight_initial, (n_initial, n_dims, n_initial_orders))
-    n_cuts = n_steps - 1 - _count_nonzero(inputs.weight_smooth, (n_steps - 1,))
-    free = n_dims * n_orders * (1 + n_cuts * (not inputs.central))
-    short = np.asarray(rows < free)
-    if short.any():
-        index = _first(short)
-        n_rows, n_free = (np.broadcast_to(count, short.shape)[index] for count in (rows, free))
-        series = f" in series {index}" if index else ""
-        name = "V*R" if n_free == n_dims * n_orders else "V*R for each piece"
-        raise np.linalg.LinAlgError(
-            f"system leaves some unknown undetermined{series}: {n_rows} equation and initial rows "
-            f"with nonzero weight, at least {name} = {n_free} are wanted; add equations or "
-            f"initial values"
-        )

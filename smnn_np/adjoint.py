@@ -35,8 +35,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._arrays import is_finite
 from ._validation import OdeInputs, check_cotangent, check_ode
+from .device import factor_of
 from .factorize import Factor
-from .taylor import Array, flatten_right_side
+from .taylor import Array
 
 
 class OdeGradients(NamedTuple):
@@ -152,13 +153,13 @@ def ode_solve_vjp(
         coefficients, rhs, initial, steps, weight_equation, weight_initial, weight_smooth,
     )  # fmt: skip
     shapes = [() if argument is None else np.shape(argument) for argument in arguments]
-    factor = Factor(inputs, keep=None)
-    right_side = flatten_right_side(inputs)
-    solution = factor.solve_rows(*right_side)
+    factor = factor_of(inputs, keep=None)
+    right_side = factor.right_side(inputs)
+    solution = factor.solve_rows(*right_side, keep=True)
 
     def pullback(y_bar: ArrayLike) -> OdeGradients:
         """Gradients of a scalar with respect to all inputs, given that with respect to y."""
-        cotangent = check_cotangent(y_bar, inputs.shape).reshape(solution.shape)
+        cotangent = check_cotangent(y_bar, inputs.shape, inputs.on_gpu).reshape(solution.shape)
         return _gradients(factor, cotangent, right_side, solution, inputs, shapes)
 
     return factor.to_output(solution.copy()), pullback  # the caller may write to it
@@ -173,13 +174,7 @@ def _gradients(
     shapes: list[tuple[int, ...]],
 ) -> OdeGradients:
     """Pull y_bar back, and give each gradient its input's shape and dtype."""
-    rows = factor.rows
-    flat = (
-        rows.coefficients, *right_side, rows.steps,
-        rows.weight_equation, rows.weight_initial, rows.weight_smooth,
-    )  # fmt: skip
-    total = tuple(np.zeros(array.shape) for array in flat)
-    factor.pull(cotangent, right_side, solution, total)
+    total = factor.pull(cotangent, right_side, solution)
     sources = (
         inputs.coefficients, inputs.rhs, inputs.initial, inputs.steps,
         inputs.weight_equation, inputs.weight_initial, inputs.weight_smooth,

@@ -90,13 +90,26 @@ def solve_border(triangle: np.ndarray, rhs: np.ndarray) -> tuple[np.ndarray, np.
     """
     if not triangle.shape[1]:
         return np.zeros(0), np.zeros((0, 0))
+    left, inverse, right, kept = _directions(triangle)
+    parameters = right @ np.where(kept, inverse * (left.T @ rhs), 0.0)
+    root = right * inverse
+    return parameters, root @ root.T
+
+
+def inverse_root(triangle: np.ndarray) -> np.ndarray:
+    """Root W of the parameters' covariance W @ W.T (p, p)."""
+    if not triangle.shape[1]:
+        return np.zeros((0, 0))
+    _, inverse, right, _ = _directions(triangle)
+    return right * inverse
+
+
+def _directions(triangle: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Singular vectors U, standard deviations along them, V in the parameters, and which count."""
     scale = np.linalg.norm(triangle, axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     left, values, right = np.linalg.svd(triangle / scale, full_matrices=False)
     kept = values > _LOST * values[0]
-    inverse = np.where(kept, 1.0, 0.0) / np.where(kept, values, 1.0)
-    parameters = right.T @ (inverse * (left.T @ rhs)) / scale
     # An undetermined direction has no finite variance: give it one far above any coefficient.
-    std = np.where(kept, inverse, 1.0 / (_LOST * values[0]))
-    root = right.T * std / scale[:, None]
-    return parameters, root @ root.T
+    inverse = 1.0 / np.where(kept, values, _LOST * values[0])
+    return left, inverse, right.T / scale[:, None], kept

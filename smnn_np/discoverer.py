@@ -1,34 +1,46 @@
 """Governing equations from measurements, as a scikit-learn estimator: orchestration only."""
 
-import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ._criterion import leftover
 from ._data import (
+    DataWarning,
     as_columns,
     build_record,
+    check_kind,
     match_runs,
     mean_r2,
     name_states,
-    read_controls,
     read_groups,
-    read_points,
+    read_noise,
     read_states,
 )
-from .library import PolynomialLibrary, build_library
-from .selection import discover
-from .simulate import TrajectoryError, describe, fitted_law
-from .text import clean_name, format_equations, latex_equations, sympy_equations
+from ._equations import EquationsMixin
+from ._known import Known
+from ._path import ModelPath, describe
+from ._posterior import spread_run
+from ._progress import INTERRUPTED, CallbackSupportMixin, Progress, with_callbacks
+from ._saved import SavedMixin
+from ._suspicions import check_times, suspicions, too_noisy
+from .constraints import Constraints, read_constraints
+from .library import PolynomialLibrary, build_library, check_degree
+from .selection import NO_LAW, discover
+from .simulate import TrajectoryError, fitted_law
+from .text import clean_name
 
 
-class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class SMNNDiscoverer(
+    CallbackSupportMixin, MultiOutputMixin, RegressorMixin, EquationsMixin, SavedMixin
+):
     """Find the equations y' = f(y, u) behind measured time series.
 
     States at all times and coefficients are fitted together (joint smoothing and identification);
@@ -40,12 +52,25 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
     degree : int, default=2
         Highest degree of the polynomial candidate terms.
     library : transformer, default=None
-        Candidate terms of [states, controls] instead of polynomials: a scikit-learn transformer
-        with ``get_feature_names_out``. It is fitted to the measured states and controls.
+        Candidate terms of [states, controls] instead of polynomials: `PolynomialTerms`,
+        `FourierTerms`, `RationalTerms`, `FormulaTerms`, a sum of them, or any scikit-learn
+        transformer with ``get_feature_names_out``. A transformer is fitted to the measured states
+        and controls; its derivatives are differenced unless it has a method ``jacobian(X)`` that
+        returns them, (n, n_terms, n_inputs).
     order : {1, 2}, default=1
         Order of the equations; 2 finds x'' = f(x, x', u) from measured x.
+    constraints : Constraints, default=None
+        What is known of the equations: terms forced in or out, fixed or bounded coefficients,
+        linear equalities. The search, the fit, the standard errors and all models of `path_`
+        obey it.
+    noise_std : float or array-like of shape (n_states,), default=None
+        Standard deviation of the noise of all states, or of each, where it is known. By default
+        it is estimated: give it where samples are so few that it cannot be, or where the law
+        found leaves noise that you know to be too little or too much.
     verbose : int, default=0
-        1 writes a line to stderr for every stage of the fit.
+        1 writes a line to stderr for every stage of the fit, to watch a long one. With
+        scikit-learn 1.9 ``set_callbacks(ProgressBar())`` shows its stages instead. Ctrl-C ends a
+        fit with the best model so far.
 
     Attributes
     ----------
@@ -59,8 +84,9 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Exponents of the terms (polynomial library only).
     noise_std_ : ndarray of shape (n_targets,)
         Standard deviation of the noise of each state.
-    path_ : list of PathModel
-        The best model found of each size, the largest first.
+    path_ : ModelPath, a list of PathModel
+        The best model found of each size, the largest first; printed it is a table, and
+        ``path_.to_frame()`` is one for pandas.
     state_names_ : list of str
         Names of the states: columns of a DataFrame `y`, else x, y, z or x0, x1, ...
     n_features_in_ : int
@@ -81,14 +107,29 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """
 
     def __init__(
-        self, degree: int = 2, library: Any = None, order: int = 1, verbose: int = 0
+        self,
+        degree: int = 2,
+        library: Any = None,
+        order: int = 1,
+        constraints: Constraints | None = None,
+        noise_std: ArrayLike | None = None,
+        verbose: int = 0,
     ) -> None:
         self.degree = degree
         self.library = library
         self.order = order
+        self.constraints = constraints
+        self.noise_std = noise_std
         self.verbose = verbose
 
-    def fit(self, t: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
+    @with_callbacks
+    def fit(
+        self,
+        t: ArrayLike,
+        y: ArrayLike,
+        groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Find the equations.
 
         Parameters
@@ -100,11 +141,14 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
             Measured states; NaN where a sample is missing.
         groups : array-like of shape (n,), default=None
             Labels of the runs; no law ties one run to another.
+        sample_weight : array-like of shape (n,), default=None
+            How many measurements a sample counts as: a weight of 2 is the same sample twice, 0
+            leaves it out. For samples of unequal noise give weights in proportion to one over its
+            variance, one on average.
 
         Returns
         -------
         SMNNDiscoverer
-            The fitted estimator.
 
         Raises
         ------
@@ -113,26 +157,41 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """
         if self.order not in (1, 2):
             raise ValueError(f"order must be 1 or 2, not {self.order!r}.")
+        check_kind(t)
         inputs = validate_data(self, as_columns(t), dtype=np.float64)
         states = read_states(y, len(inputs))
-        record = build_record(inputs, states, read_groups(groups, len(inputs)))
+        if self.library is None:  # before much is done with a million columns
+            check_degree(self.degree, self.order * states.shape[1] + inputs.shape[1] - 1)
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, inputs, ensure_non_negative=True)
+        record = build_record(inputs, states, read_groups(groups, len(inputs)), weight)
+        check_times(record)
         self._y_is_1d = np.asarray(y).ndim == 1
         self.state_names_ = name_states(y, states.shape[1])
-        self._library = build_library(self.library, self.degree, record.points(self.order))
-        self.feature_names_out_ = np.array(self._library.names(self._input_names()), dtype=object)
+        names = self._input_names()
+        points = record.points(self.order)
+        self._library = build_library(self.library, self.degree, points, names)
+        self.feature_names_out_ = np.array(self._library.names(names), dtype=object)
         if isinstance(self._library, PolynomialLibrary):
             self.powers_ = self._library.powers
-        self._problem, path = discover(record, self._library, self.order, self._report)
+        given = self._known(states.shape[1])
+        terms = [str(term) for term in self.feature_names_out_]
+        for sentence in suspicions(record, self._library, self.order, names, terms):
+            warnings.warn(sentence, DataWarning, stacklevel=2)
+        progress = Progress(self, t, y)
+        self._problem, path = discover(record, self._library, self.order, given, progress)
+        progress.end()
         self._models = path.models
-        self.path_ = [describe(self._problem, model) for model in self._models]
-        self._choose(path.best.n_terms)
-        if not path.follows:
-            warnings.warn(
-                "no candidate law follows the data: its trajectories are not to be trusted; "
-                "try another degree, or more samples a period.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+        shown = (describe(self._problem, model) for model in self._models)
+        self.path_ = ModelPath(shown, self.state_names_, self.feature_names_out_)
+        self._choose([model is path.best for model in self._models].index(True))
+        if path.interrupted:
+            warnings.warn(INTERRUPTED, ConvergenceWarning, stacklevel=2)
+        elif not path.follows:
+            warnings.warn(NO_LAW, ConvergenceWarning, stacklevel=2)
+        for sentence in self._noise_told_wrongly(given):
+            warnings.warn(sentence, DataWarning, stacklevel=2)
         return self
 
     def select(self, k: int) -> Self:
@@ -153,97 +212,12 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if k not in sizes:
             listed = ", ".join(map(str, sizes))
             raise ValueError(f"k = {k!r}: the path has models with {listed} terms; choose one.")
-        self._choose(k)
+        self._choose(sizes.index(k))
         return self
 
-    def equations(self) -> list[str]:
-        """Write the equations, as ``x' = -10.0 x + 10.0 y``; right-hand sides parse with sympy.
-
-        Returns
-        -------
-        list of str
-            One equation a state.
-        """
-        check_is_fitted(self)
-        terms = list(self.feature_names_out_)
-        return format_equations(self.state_names_, terms, self.coef_, self.order)
-
-    def to_latex(self) -> list[str]:
-        """Write the equations in LaTeX.
-
-        Returns
-        -------
-        list of str
-            One equation for each state.
-        """
-        check_is_fitted(self)
-        terms = list(self.feature_names_out_)
-        return latex_equations(self.state_names_, terms, self.coef_, self.order)
-
-    def to_sympy(self) -> list[Any]:
-        """Return the right-hand sides as sympy expressions.
-
-        Returns
-        -------
-        list of sympy.Expr
-            One for each state.
-        """
-        check_is_fitted(self)
-        return sympy_equations(list(self.feature_names_out_), self.coef_)
-
-    def derivative(self, y: ArrayLike, controls: ArrayLike | None = None) -> np.ndarray:
-        """Evaluate the time derivative of states.
-
-        Parameters
-        ----------
-        y : array-like of shape (n, n_states)
-            States; [x, x'] if ``order=2``.
-        controls : array-like of shape (n, n_controls), default=None
-            Controls at the same instants.
-
-        Returns
-        -------
-        ndarray of shape (n, n_states)
-        """
-        check_is_fitted(self)
-        states = read_points(y, self._law.states.shape[1])
-        return self._law.rate(states, read_controls(controls, len(states), self.n_features_in_ - 1))
-
-    def simulate(self, y0: ArrayLike, t: ArrayLike, controls: Any = None) -> np.ndarray:
-        """Integrate the equations from a first state.
-
-        Parameters
-        ----------
-        y0 : array-like of shape (n_states,)
-            State at ``t[0]``; [x, x'] if ``order=2``.
-        t : array-like of shape (m,)
-            Increasing times.
-        controls : array-like of shape (m, n_controls) or callable, default=None
-            Controls at `t`, linear in between, or a function of time that returns them.
-
-        Returns
-        -------
-        ndarray of shape (m, n_states), or (m,) if `y` was 1-D and ``order=1``
-
-        Raises
-        ------
-        ValueError
-            If the trajectory blows up; the message names time and state.
-        """
-        check_is_fitted(self)
-        times = np.asarray(t, dtype=np.float64)
-        if times.ndim != 1 or not np.isfinite(times).all() or not (np.diff(times) > 0).all():
-            raise ValueError("t must be 1-D, finite and increase strictly; sort it first.")
-        start = np.asarray(y0, dtype=np.float64).reshape(-1)
-        n_states = self._law.states.shape[1]
-        if start.shape != (n_states,) or not np.isfinite(start).all():
-            raise ValueError(f"y0 must hold {n_states} finite numbers, one a state, not {y0!r}.")
-        if not callable(controls):
-            controls = read_controls(controls, len(times), self.n_features_in_ - 1)
-        path = self._law.integrate(start, times, times, controls)
-        return path[:, 0] if self._y_is_1d and self.order == 1 else path
-
-    def predict(self, t: ArrayLike, groups: ArrayLike | None = None) -> np.ndarray:
+    def predict(
+        self, t: ArrayLike, groups: ArrayLike | None = None, return_std: bool = False
+    ) -> Any:
         """Evaluate the states: smoothed inside the fitted span, simulated beyond it.
 
         Parameters
@@ -252,14 +226,18 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
             Times, in any order, and the controls there.
         groups : array-like of shape (n,), default=None
             Runs; needed if several were fitted.
+        return_std : bool, default=False
+            Return standard deviations too: of the states, given the terms, not of new
+            measurements; beyond the span by the linearized equations.
 
         Returns
         -------
-        ndarray of shape (n, n_states), or (n,) if `y` was 1-D
+        ndarray of shape (n, n_states), or (n,) if `y` was 1-D; with `return_std` a tuple of two
         """
         check_is_fitted(self)
-        states = self._by_run(self._law.predict_run, t, groups)
-        return states[:, 0] if self._y_is_1d else states
+        parts = (self._law.predict_run, partial(spread_run, self._law))[: 1 + return_std]
+        found = tuple(self._by_run(part, t, groups) for part in parts)
+        return found if return_std else found[0]
 
     def score(
         self,
@@ -307,40 +285,48 @@ class SMNNDiscoverer(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _by_run(
         self, evaluate: Callable[[int, np.ndarray], np.ndarray], t: ArrayLike, groups: Any
     ) -> np.ndarray:
-        """Evaluate the measured states run by run: (n, n_targets)."""
-        columns = as_columns(t, self.n_features_in_)
-        inputs = validate_data(self, columns, dtype=np.float64, reset=False)
+        """Evaluate the measured states run by run: (n, n_targets), or (n,) if `y` was 1-D."""
+        t = as_columns(t, self.n_features_in_)
+        inputs = validate_data(self, t, dtype=np.float64, reset=False)
         run = match_runs(self._law.record.labels, read_groups(groups, len(inputs)), len(inputs))
         states = np.empty((len(inputs), len(self.state_names_)))
         for r in np.unique(run):
             rows = np.flatnonzero(run == r)
             states[rows] = evaluate(int(r), inputs[rows])[:, : states.shape[1]]
-        return states
+        return states[:, 0] if self._y_is_1d else states
 
     def _input_names(self) -> list[str]:
         """Names of the library's inputs: states, velocities, controls."""
         names = list(self.state_names_)
         if self.order == 2:
             names += [f"{name}'" for name in names]
-        given = getattr(self, "feature_names_in_", None)
-        if given is not None:
-            return names + [clean_name(str(name)) for name in given[1:]]
-        return names + [f"u{i}" for i in range(self.n_features_in_ - 1)]
+        plain = ["t", *(f"u{i}" for i in range(self.n_features_in_ - 1))]
+        given = getattr(self, "feature_names_in_", plain)
+        return names + [clean_name(str(name)) for name in given[1:]]
 
-    def _choose(self, n_terms: int) -> None:
-        """Make the path's model with so many terms the fitted one."""
-        position = [model.n_terms for model in self.path_].index(n_terms)
+    def _known(self, n_states: int) -> Known:
+        """Read what the constructor was told of noise and structure."""
+        noise = read_noise(self.noise_std, n_states)
+        if self.constraints is None:
+            return Known(noise)
+        terms = [str(term) for term in self.feature_names_out_]
+        return Known(noise, read_constraints(self.constraints, self.state_names_, terms))
+
+    def _choose(self, position: int) -> None:
+        """Make a model of the path the fitted one."""
         shown, fit = self.path_[position], self._models[position].fit
+        self._chosen = position
         self.coef_, self.coef_std_ = shown.coef.copy(), shown.coef_std.copy()
         self.noise_std_ = shown.noise_std.copy()
         names = self._input_names()[: fit.nodes.shape[1]]
         self._law = fitted_law(self._problem, fit, self._library, names)
 
-    def _report(self, line: str) -> None:
-        """Write a stage of the fit to stderr, if asked to."""
-        if self.verbose:
-            sys.stderr.write(f"[SMNNDiscoverer] {line}\n")
-            sys.stderr.flush()
+    def _noise_told_wrongly(self, given: Known) -> list[str]:
+        """Say where the law leaves more than the noise that was given."""
+        if given.noise is None:
+            return []
+        left = leftover(self._problem, self._law.fit) * self._problem.scales.state
+        return too_noisy(left[: len(given.noise)], given.noise, self.state_names_)
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that a law in time is no good regressor of unordered features."""

@@ -21,10 +21,12 @@ import numpy as np
 from numba import config
 from numpy.typing import NDArray
 
+from ._arrays import to_numpy
 from ._group import Group, RightSide, SingularError, Use
 from ._kernels import cpu
+from ._twofold import Solved, add_gradients
 from ._validation import OdeInputs, check_right_side
-from .taylor import Array, flatten_right_side, read_only, taylor_rows
+from .taylor import Array, flatten_right_side, read_only, taylor_rows, zero_right_side
 
 
 class Factor:
@@ -40,7 +42,7 @@ class Factor:
 
     def __init__(self, inputs: OdeInputs, keep: bool | None = True) -> None:
         self._inputs = inputs
-        self.rows = taylor_rows(inputs)
+        self.rows = taylor_rows(inputs, halve=keep is not True)
         self._judged = False
         self._lock = threading.RLock()  # a solve may replace a group
         series = np.arange(self.rows.n_series)
@@ -85,7 +87,7 @@ class Factor:
         (11, 1, 2)
         """
         inputs = check_right_side(self._inputs, rhs, initial)
-        return self.to_output(self.solve_rows(*flatten_right_side(inputs)), inputs.dtype)
+        return self.to_output(self.solve_rows(*self.right_side(inputs)), inputs.dtype)
 
     def logdet(self) -> NDArray:
         """Logarithm of the determinant of the normal matrix ``A^T A``, one for each series.
@@ -107,10 +109,7 @@ class Factor:
         >>> print(f"{factor.logdet():.4f}")
         8.5002
         """
-        out = np.empty(self.rows.n_series)
-        for group in self._groups:
-            group.log_determinant(out)
-        return out.reshape(self._inputs.shape.batch)[()]
+        return self._log_determinants().reshape(self._inputs.shape.batch)[()]
 
     def variance(self) -> NDArray:
         """Diagonal of ``(A^T A)^-1``, in linear time.
@@ -137,12 +136,9 @@ class Factor:
         >>> print(f"{factor.variance()[-1, 0, 0]:.6f}")
         0.001353
         """
-        rows, shape = self.rows, self._inputs.shape
-        variance = np.empty((rows.n_series, rows.n_nodes, rows.n_unknowns))
-        nothing = np.empty((0, 0, 0, 0))
-        for group in self._groups:
-            group.invert(variance, nothing, nothing)
-        return variance.reshape(*shape.batch, rows.n_nodes, shape.n_dims, shape.n_orders)
+        shape = self._inputs.shape
+        jet = (shape.n_dims, shape.n_orders)
+        return self._variances().reshape(*shape.batch, shape.n_steps, *jet)
 
     def covariance(self, lag: int = 0) -> NDArray:
         """Blocks of ``(A^T A)^-1``, in linear time.
@@ -176,15 +172,39 @@ class Factor:
         """
         if lag not in (0, 1):
             raise ValueError(f"lag = {lag!r}: 0 (within a node) or 1 (with the next) is wanted")
-        rows, shape = self.rows, self._inputs.shape
-        m, n_blocks = rows.n_unknowns, rows.n_nodes - lag
-        blocks = np.empty((rows.n_series, n_blocks, m, m))
+        shape = self._inputs.shape
+        jet = (shape.n_dims, shape.n_orders)
+        return self._covariances(lag).reshape(*shape.batch, shape.n_steps - lag, *jet, *jet)
+
+    def _log_determinants(self) -> Array:
+        """Log of the determinant of ``A^T A`` of every series, (B,)."""
+        out = np.empty(self.rows.n_series)
+        for group in self._groups:
+            group.log_determinant(out)
+        return out
+
+    def _variances(self) -> Array:
+        """Diagonal of ``(A^T A)^-1`` (B, T, m)."""
+        rows = self.rows
+        variance = np.empty((rows.n_series, rows.n_nodes, rows.n_unknowns))
+        nothing = np.empty((0, 0, 0, 0))
+        for group in self._groups:
+            group.invert(variance, nothing, nothing)
+        return variance
+
+    def _covariances(self, lag: int) -> Array:
+        """Blocks of ``(A^T A)^-1`` of nodes and those `lag` later, (B, T - lag, m, m)."""
+        rows, m = self.rows, self.rows.n_unknowns
+        blocks = np.empty((rows.n_series, rows.n_nodes - lag, m, m))
         nothing, none = np.empty((0, 0, 0)), np.empty((0, 0, 0, 0))
         pair = (none, blocks) if lag else (blocks, none)
         for group in self._groups:
             group.invert(nothing, *pair)
-        jet = (shape.n_dims, shape.n_orders)
-        return blocks.reshape(*shape.batch, n_blocks, *jet, *jet)
+        return blocks
+
+    def right_side(self, inputs: OdeInputs) -> tuple[Array, Array]:
+        """Right-hand side and initial values, laid out as the other methods take them."""
+        return flatten_right_side(inputs)
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the lock."""
@@ -194,50 +214,62 @@ class Factor:
         """Restore, with a lock of its own."""
         self.__dict__.update(state, _lock=threading.RLock())
 
-    def solve_rows(self, rhs: Array, initial: Array) -> Array:
-        """Least-squares solution y (B, T, m) for right sides laid out by `flatten_right_side`."""
+    def solve_rows(self, rhs: Array, initial: Array, keep: bool = False) -> Array:
+        """Least-squares solution y (B, T, m) for right sides laid out by `flatten_right_side`.
+
+        With `keep`, what `pull` needs of it beyond y is kept.
+        """
         rows = self.rows
         y = np.empty((rows.n_series, rows.n_nodes, rows.n_unknowns))
 
-        def write(_: int, series: NDArray, solved: NDArray, z: Array) -> None:
-            cpu.scatter_blocks(rows, series, solved, z, y)
+        def write(solved: Solved) -> None:
+            cpu.scatter_blocks(rows, solved.series, solved.wanted, solved.z, y)
 
-        self._solve((rhs, initial, self._nothing[2]), write)
-        if not (self._judged or y[:, 0].any(axis=1).all() or y.any(axis=(1, 2)).all()):
+        self._solve((rhs, initial, self._nothing[2]), write, keep)
+        if not (self._judged or y[:, 0, 0].all() or y.any(axis=(1, 2)).all()):
             self.judge()  # a solution of zeros says nothing about the system
         return y
 
-    def pull(
-        self, y_bar: Array, right_side: tuple[Array, Array], y: Array, bars: tuple[Array, ...]
-    ) -> None:
-        """Add the gradients in all inputs, given that in y.
+    def pull(self, y_bar: Array, right_side: tuple[Array, Array], y: Array) -> tuple[Array, ...]:
+        """Gradients in all inputs, given that in y.
 
         Parameters
         ----------
         y_bar : ndarray of shape (B, T, m)
             The gradient in y.
         right_side : tuple of ndarray
-            What `solve_rows` took.
+            What `solve_rows` took, told to keep.
         y : ndarray of shape (B, T, m)
             What it returned.
-        bars : tuple of ndarray
-            Seven arrays of the inputs' flattened shapes, added to.
+
+        Returns
+        -------
+        tuple of ndarray
+            Seven arrays of the inputs' shapes, with the batch flattened.
         """
         rows = self.rows
+        flat = (
+            rows.coefficients, *right_side, rows.steps,
+            rows.weight_equation, rows.weight_initial, rows.weight_smooth,
+        )  # fmt: skip
+        bars = tuple(np.zeros(array.shape) for array in flat)
         # Series of their own are written by one thread each; what series share, each thread sums.
         own = [
             tuple(np.zeros_like(b) if len(b) < rows.n_series else b for b in bars)
             for _ in range(config.NUMBA_NUM_THREADS if rows.n_series > 1 else 1)
         ]
 
-        def add(thread: int, series: NDArray, solved: NDArray, a: Array) -> None:
-            cpu.gradient_blocks(rows, series, solved, *right_side, y, a, own[thread])
+        def add(solved: Solved) -> None:
+            add_gradients(rows, solved, right_side, y, own[solved.thread])
 
-        self._solve((*self._nothing[:2], read_only(y_bar)), add)  # a = (A^T A)^-1 y_bar
+        # a = (A^T A)^-1 y_bar
+        adjoint = (*self._nothing[:2], read_only(y_bar))
+        self._solve(adjoint, add, origin=(*right_side, self._nothing[2]))
         for arrays in own:
             for whole, part in zip(bars, arrays, strict=True):
                 if part is not whole:
                     whole += part
+        return bars
 
     def to_output(self, y: Array, dtype: np.dtype | None = None) -> NDArray:
         """Give y (B, T, m) the user's shape and dtype."""
@@ -257,24 +289,28 @@ class Factor:
     @property
     def _nothing(self) -> RightSide:
         """A right side of zeros."""
-        shape = self._inputs.shape
-        return (  # of the shapes that serve every series and node
-            read_only(np.zeros((1, 1, shape.n_equations))),
-            read_only(np.zeros((1, 1, shape.n_dims, shape.n_initial_orders))),
-            read_only(np.zeros((1, 1, self.rows.n_unknowns))),
-        )
+        return zero_right_side(self._inputs.shape[2:])
 
-    def _solve(self, right_side: RightSide, use: Use) -> None:
-        """Solve for all series; where the choice is ours, those not proven again by QR."""
+    def _solve(
+        self, right_side: RightSide, use: Use, keep: bool = False, origin: RightSide | None = None
+    ) -> None:
+        """Solve for all series; where the choice is ours, those not proven again by QR.
+
+        Groups made on the way first keep the solution for `origin`, where that is given: then
+        gradients are wanted.
+        """
+        twofold = keep or origin is not None
         with self._lock, self._explained():
             for group in list(self._groups):
-                rejected = group.solve(right_side, use)
+                rejected = group.solve(right_side, use, twofold, keep)
                 if self._inputs.factorization == "cholesky":
                     self._warn_of(group.change)
                 if rejected.any():
                     group.valid &= ~rejected
                     again = Group(self.rows, group.series[rejected], "qr", group.keep)
-                    again.solve(right_side, use)
+                    if origin is not None:
+                        again.solve(origin, lambda _: None, twofold, keep=True)
+                    again.solve(right_side, use, twofold, keep)
                     self._groups.append(again)
             self._groups = [group for group in self._groups if group.valid.any()]
 
@@ -294,9 +330,9 @@ class Factor:
             yield
         except SingularError as error:
             b, t = error.args
-            shape, steps = self._inputs.shape, self.rows.steps
+            shape, steps = self._inputs.shape, to_numpy(self._inputs.steps)
             index = tuple(int(i) for i in np.unravel_index(b, shape.batch)) if shape.batch else ()
-            time = np.broadcast_to(steps[min(b, len(steps) - 1)], shape.n_steps - 1)[:t].sum()
+            time = np.broadcast_to(steps, (*shape.batch, shape.n_steps - 1))[index][:t].sum()
             remedy = '; or use factorization="qr"' * (self._inputs.factorization == "cholesky")
             raise np.linalg.LinAlgError(
                 f"The system{f' of series {index}' if index else ''} is singular to working "

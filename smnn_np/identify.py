@@ -1,23 +1,19 @@
-"""From a record to a converged joint fit of all candidate terms: smooth, start, tighten."""
+"""From a problem to a converged joint fit of all candidate terms: start, tighten, restrict."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
 from ._data import Record
+from ._known import Candidates
 from .dynamics import Law
-from .library import Library, ScaledLibrary
 from .optimize import JointFit, Measurements, gauss_newton, quadratic_model
-from .spline import smooth
 from .subset import Quadratic
 
-NEGLIGIBLE = 0.1  # chi-square of the links at which the dynamics count as exact
+_NEGLIGIBLE = (0.1, 1e-6)  # chi-square of the links that counts as none: at least, a measurement
 TIGHTEST = 1e-13  # slack below which the links would measure their own rounding
 _MAX_STAGES = 14
-_MAX_PIECES = 16
-_STEPS_PER_UNIT = 6.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +48,9 @@ class Problem:
         Indices of the states whose equations are sought.
     noise : ndarray of shape (S,)
         Noise levels found without a law.
+    candidates : Candidates
+    given_noise : ndarray of shape (S,)
+        Noise levels that were given, NaN where none was.
     """
 
     record: Record
@@ -60,90 +59,18 @@ class Problem:
     data: Measurements
     targets: np.ndarray
     noise: np.ndarray
+    candidates: Candidates
+    given_noise: np.ndarray
 
     @property
     def n_initial(self) -> int:
         """Number of initial states of all runs."""
         return self.data.mean.shape[1] * (1 + int((~self.law.joined).sum()))
 
-
-def smooth_record(record: Record, guess: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Smooth every state on its own: values, slopes (N, S) and noise levels (S,)."""
-    n_states = record.mean.shape[1]
-    columns = [(record.mean[:, s], record.count[:, s]) for s in range(n_states)]
-    splines = [smooth(record.times, *columns[s], record.joined, guess) for s in range(n_states)]
-    values = np.stack([spline.value for spline in splines], axis=1)
-    slopes = np.stack([spline.slope for spline in splines], axis=1)
-    return values, slopes, np.array([spline.noise_std for spline in splines])
-
-
-def pose(
-    record: Record, library: Library, order: int, guess: str
-) -> tuple[Problem, np.ndarray, np.ndarray]:
-    """Scale a record and choose its nodes: the problem, starting states and slopes."""
-    values, slopes, noise = smooth_record(record, guess)
-    spread = np.array(
-        [_spread(record.mean[:, s][record.count[:, s] > 0]) for s in range(values.shape[1])]
-    )
-    speed = np.sqrt(np.mean((slopes / spread) ** 2))
-    span = np.ptp(record.times) or 1.0
-    time = 1.0 / max(float(speed), 1e-3 / span)
-    step = np.where(record.joined, np.diff(record.times), 0.0)
-    pieces = np.clip(np.ceil(step / time * _STEPS_PER_UNIT), 1, _MAX_PIECES).astype(int)
-    if (pieces > 1).any():
-        record = record.insert(pieces)
-        values, slopes, noise = smooth_record(record, guess)
-    values, slopes, noise = values / spread, slopes / spread * time, noise / spread
-    n_states = values.shape[1]
-    known = np.zeros((order * n_states, order * n_states))
-    mean, count, within = record.mean / spread, record.count, record.within / spread**2
-    state_scale = spread
-    if order == 2:
-        known[:n_states, n_states:] = np.eye(n_states)
-        values, slopes = _with_velocities(values, slopes, record, time)
-        mean, count = (np.concatenate([a, np.zeros_like(a)], axis=1) for a in (mean, count))
-        within, noise = np.append(within, np.zeros(n_states)), np.append(noise, np.ones(n_states))
-        state_scale = np.append(spread, spread / time)
-    input_scale = np.append(state_scale, np.ones(record.controls.shape[1]))
-    inputs = np.concatenate([values, record.controls], axis=1)
-    raw = library.values(inputs * input_scale)
-    term_scale = np.sqrt(np.mean(raw**2, axis=0))
-    term_scale = np.where(term_scale > 0, term_scale, 1.0)
-    law = Law(
-        ScaledLibrary(library, input_scale, term_scale),
-        known,
-        np.where(record.joined, np.diff(record.times) / time, 1.0),
-        record.joined,
-        record.controls,
-    )
-    scales = Scales(state_scale, time, term_scale)
-    targets = np.arange((order - 1) * n_states, order * n_states)
-    floor = 1e-9
-    problem = Problem(
-        record, scales, law, Measurements(mean, count, within), targets, np.maximum(noise, floor)
-    )
-    return problem, values, slopes
-
-
-def _with_velocities(
-    values: np.ndarray, slopes: np.ndarray, record: Record, time: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Append slopes as states; their slopes are differenced."""
-    bend = np.zeros_like(slopes)
-    edges = np.flatnonzero(np.concatenate([[True], ~record.joined, [True]]))
-    for start, stop in pairwise(edges):
-        if stop - start > 1:
-            bend[start:stop] = np.gradient(
-                slopes[start:stop], record.times[start:stop] / time, axis=0
-            )
-    return np.concatenate([values, slopes], axis=1), np.concatenate([slopes, bend], axis=1)
-
-
-def _spread(values: np.ndarray) -> float:
-    """Spread of a state; its size where it does not vary; one where it is zero."""
-    spread = float(np.std(values)) if len(values) else 0.0
-    size = float(np.abs(values).max(initial=0.0))
-    return spread if spread > 1e-12 * size else (size or 1.0)
+    @property
+    def negligible(self) -> float:
+        """Chi-square of the links at which the dynamics count as exact."""
+        return max(_NEGLIGIBLE[0], _NEGLIGIBLE[1] * float(self.data.n_seen.sum()))
 
 
 def integral_start(
@@ -166,8 +93,13 @@ def integral_start(
     gaps = np.diff(values, axis=0)
     rows, sides = _windows(pieces, gaps, law, duration=0.5)
     for position, s in enumerate(problem.targets):
-        n_seen = int(problem.data.n_seen[position])
-        xi[:, s] = _select_columns(rows, sides[:, s], n_most or max(1, int(2 * n_seen**0.5)))
+        n_most_here = n_most or max(1, int(2 * int(problem.data.n_seen[position]) ** 0.5))
+        fixed = problem.candidates.fixed[:, position]
+        mine = problem.candidates.index % len(problem.targets) == position
+        allowed = problem.candidates.index[mine] // len(problem.targets)
+        side = sides[:, s] - rows @ fixed
+        xi[:, s] = fixed
+        xi[allowed, s] = _select_columns(rows[:, allowed], side, n_most_here)
     return xi
 
 
@@ -245,7 +177,7 @@ def tighten(
             f"slack {fit.slack:.1e}  {fit.n_terms} terms  misfit {fit.data_cost:.6g}  "
             f"links {fit.link_cost:.3g}"
         )
-        if fit.link_cost < NEGLIGIBLE or fit.slack <= TIGHTEST:
+        if fit.link_cost < problem.negligible or fit.slack <= TIGHTEST:
             return fit
         if good is not None and not fit.converged and not fit.link_cost < n_seen:
             return replace(good, loose=True)
@@ -253,36 +185,54 @@ def tighten(
         # Without a law a spiky signal may have passed for one without noise.
         level = np.sqrt(data.squares(fit.nodes) / np.maximum(data.n_seen, 1))
         slack = max(fit.slack / stride, TIGHTEST)
-        fit = replace(fit, slack=slack, noise=np.maximum(fit.noise, level))
+        noise = np.where(np.isnan(problem.given_noise), np.maximum(fit.noise, level), fit.noise)
+        fit = replace(fit, slack=slack, noise=noise)
     return replace(good or fit, loose=True)
 
 
 def _loosest(problem: Problem, values: np.ndarray, xi: np.ndarray) -> JointFit:
     """Start of a fit whose slack is what the smoothed states leave."""
-    law = problem.law
-    term, position = np.nonzero(xi[:, problem.targets])
+    law, xi = problem.law, xi.copy()
+    support = np.flatnonzero(xi[:, problem.targets].ravel()[problem.candidates.index])
+    rules = problem.candidates.rules
+    if rules is not None:
+        support = np.union1d(support, np.flatnonzero(rules.required))
+        every = np.arange(len(rules.lower))
+        whole = [rules.closed(some) for some in (support, every)]
+        support = next((each for each in whole if each is not None), every)
+        rules = rules.part(support)
+    term, target = (part[support] for part in candidates(problem))
+    start = xi[term, target] if rules is None else rules.nearest(xi[term, target])
+    xi[:, problem.targets] = problem.candidates.fixed
+    xi[term, target] = 0.0 if start is None else start
     residual = law.residuals(values, xi)
     slack = float(np.sqrt(np.mean(residual**2 / law.step[:, None]))) if len(residual) else 1.0
     defect = np.zeros((len(law.step), values.shape[1]))
-    active = (term, problem.targets[position])
-    return JointFit(values, xi, np.zeros((0, 0)), *active, problem.noise, max(slack, 1e-9), defect)
+    some = (values, xi, np.zeros((0, 0)), term, target, problem.noise, max(slack, 1e-9), defect)
+    return JointFit(*some, rules=rules)
 
 
 def candidates(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """Term and target of every candidate coefficient (M,)."""
-    n_terms = len(problem.scales.term)
-    terms, positions = np.divmod(np.arange(n_terms * len(problem.targets)), len(problem.targets))
+    terms, positions = np.divmod(problem.candidates.index, len(problem.targets))
     return terms, problem.targets[positions]
 
 
 def support_of(problem: Problem, fit: JointFit) -> np.ndarray:
     """Indices of a fit's coefficients among the candidates (k,)."""
-    return fit.term * len(problem.targets) + fit.target - problem.targets[0]
+    place = fit.term * len(problem.targets) + fit.target - problem.targets[0]
+    return problem.candidates.support(place)
+
+
+def quadratic_around(problem: Problem, fit: JointFit) -> Quadratic | None:
+    """Quadratic model of the cost in the coefficients of all candidates around a fit."""
+    found = quadratic_model(problem.law, problem.data, fit, *candidates(problem))
+    return found and replace(found, rules=problem.candidates.rules)
 
 
 def pruned(problem: Problem, fit: JointFit) -> JointFit:
     """Take the terms that the quadratic model of the cost around a fit likes best."""
-    quadratic = quadratic_model(problem.law, problem.data, fit, *candidates(problem))
+    quadratic = quadratic_around(problem, fit)
     if quadratic is None:
         return fit
     return restrict(problem, fit, quadratic, quadratic.best(support_of(problem, fit)))
@@ -299,8 +249,11 @@ def restrict(
     support = np.sort(support)
     terms, targets = (part[support] for part in candidates(problem))
     xi = np.zeros_like(fit.xi)
+    xi[:, problem.targets] = problem.candidates.fixed
     xi[terms, targets] = quadratic.solve(support)[0]
-    return replace(fit, xi=xi, term=terms, target=targets)
+    rules = None if quadratic.rules is None else quadratic.rules.part(support)
+    fit = replace(fit, xi=xi, term=terms, target=targets, rules=rules)
+    return replace(fit, basis=None, held=None, converged=False)
 
 
 def with_defect(law: Law, fit: JointFit) -> JointFit:

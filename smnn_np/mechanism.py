@@ -10,6 +10,8 @@ trained span, held beyond it. Steps and weights are exponentials of bounded outp
 outputs, with B polynomials and the V dimensions in G groups of W that are coupled (G or W is 1)::
 
     [ coefficients B G W W K | rhs B G W | initial G W K | log step 1|0 | log weights 2|0 ]
+
+Rows of outputs may be NumPy's or CuPy's: `solve` stays with their module.
 """
 
 import math
@@ -20,8 +22,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ._arrays import array_module
 from ._trajectories import Units
 from .adjoint import OdeGradients, ode_solve_vjp
+
+Array = Any  # of NumPy or CuPy
 
 _LARGEST_LOG = 2.0  # learned steps and weights stay within a factor of e^2 of where they start
 
@@ -118,7 +123,7 @@ class Design:
         """Length of one row of outputs."""
         return sum(math.prod(shape) for shape in self.part_shapes)
 
-    def cut(self, raw: NDArray) -> Parts:
+    def cut(self, raw: Array) -> Parts:
         """Cut rows of outputs (n, n_outputs) into views of their parts."""
         parts, start = [], 0
         for shape in self.part_shapes:
@@ -142,13 +147,13 @@ class Design:
         return np.polynomial.legendre.legvander(scaled, self.n_shapes - 1)
 
     def solve(
-        self, raw: NDArray, time: float, n_steps: int
-    ) -> tuple[NDArray, Callable[[NDArray], NDArray]]:
+        self, raw: Array, time: float, n_steps: int
+    ) -> tuple[Array, Callable[[Array], Array]]:
         """Solve the ODEs that rows of outputs stand for.
 
         Parameters
         ----------
-        raw : ndarray of shape (n, n_outputs)
+        raw : array of shape (n, n_outputs)
         time : float
             The mechanism's unit of time, in the units of the step.
         n_steps : int
@@ -156,61 +161,60 @@ class Design:
 
         Returns
         -------
-        y : ndarray of shape (n, T, V)
+        y : array of shape (n, T, V)
             Values at the samples.
         pullback : callable
             Turns the gradient of a scalar in y into that in `raw`.
         """
-        parts, grid = self.cut(raw), self.grid(n_steps)
-        basis = self.basis(grid)
-        ode = self._ode(parts, basis, grid / time)
+        xp, parts, grid = array_module(raw), self.cut(raw), self.grid(n_steps)
+        basis = xp.asarray(self.basis(grid))
+        ode = self._ode(parts, basis, xp.asarray(grid / time))
         jets, pull_ode = ode_solve_vjp(**ode, n_steps=len(grid) + 1)  # (n, G, T, W, R)
         # Axes (n, T, G, W) of a view are dimensions in their order.
-        values = np.moveaxis(jets[:, :, :: self.n_substeps, :, 0], 2, 1)
+        values = xp.moveaxis(jets[:, :, :: self.n_substeps, :, 0], 2, 1)
 
-        def pullback(y_bar: NDArray) -> NDArray:
-            jets_bar = np.zeros_like(jets)
-            spread = np.moveaxis(y_bar.reshape(values.shape), 1, 2)
+        def pullback(y_bar: Array) -> Array:
+            jets_bar = xp.zeros_like(jets)
+            spread = xp.moveaxis(y_bar.reshape(values.shape), 1, 2)
             jets_bar[:, :, :: self.n_substeps, :, 0] = spread
             return self._gather(pull_ode(jets_bar), parts, basis, ode)
 
         return values.reshape(len(raw), n_steps, self.n_dims), pullback
 
-    def _ode(self, parts: Parts, basis: NDArray, grid: NDArray) -> dict[str, Any]:
+    def _ode(self, parts: Parts, basis: Array, grid: Array) -> dict[str, Any]:
         """Arguments of the solver, with the batch (n, G): groups are series of their own."""
+        xp = array_module(grid)
+        lower = xp.einsum("tb,nbgqvr->ngtqvr", basis, parts.coefficients)
         ode: dict[str, Any] = {
-            "coefficients": self.complete(
-                np.einsum("tb,nbgqvr->ngtqvr", basis, parts.coefficients)
-            ),
-            "rhs": np.einsum("tb,nbgq->ngtq", basis, parts.rhs),
+            "coefficients": self.complete(lower),
+            "rhs": xp.einsum("tb,nbgq->ngtq", basis, parts.rhs),
             "initial": parts.initial[:, :, None],
             "steps": grid[None, None],
         }
         if self.learn_step:
-            ode["steps"] = ode["steps"] * np.exp(_bound(parts.log_step))[:, None]
+            ode["steps"] = ode["steps"] * xp.exp(_bound(parts.log_step))[:, None]
         if self.learn_weights:
-            weights = np.exp(_bound(parts.log_weights))
+            weights = xp.exp(_bound(parts.log_weights))
             ode["weight_equation"] = weights[:, 0].reshape(-1, 1, 1, 1)
             ode["weight_initial"] = weights[:, 1].reshape(-1, 1, 1, 1, 1)
         return ode
 
-    def complete(self, lower: NDArray) -> NDArray:
+    def complete(self, lower: Array) -> Array:
         """Add 1 for the highest derivative, and zeros up to R: (..., W, W, K) to (..., W, W, R)."""
-        coefficients = np.zeros((*lower.shape[:-1], self.n_orders))
+        coefficients = array_module(lower).zeros((*lower.shape[:-1], self.n_orders))
         coefficients[..., : self.order] = lower
-        diagonal = np.arange(lower.shape[-2])
-        coefficients[..., diagonal, diagonal, self.order] = 1.0
+        for q in range(lower.shape[-2]):
+            coefficients[..., q, q, self.order] = 1.0
         return coefficients
 
-    def _gather(
-        self, bar: OdeGradients, parts: Parts, basis: NDArray, ode: dict[str, Any]
-    ) -> NDArray:
+    def _gather(self, bar: OdeGradients, parts: Parts, basis: Array, ode: dict[str, Any]) -> Array:
         """Turn gradients in the solver's arguments into those in the rows of outputs."""
-        raw_bar = np.empty((len(parts.rhs), self.n_outputs))
+        xp = array_module(basis)
+        raw_bar = xp.empty((len(parts.rhs), self.n_outputs))
         into = self.cut(raw_bar)
         lower = bar.coefficients[..., : self.order]
-        into.coefficients[:] = np.einsum("tb,ngtqvr->nbgqvr", basis, lower)
-        into.rhs[:] = np.einsum("tb,ngtq->nbgq", basis, bar.rhs)
+        into.coefficients[:] = xp.einsum("tb,ngtqvr->nbgqvr", basis, lower)
+        into.rhs[:] = xp.einsum("tb,ngtq->nbgq", basis, bar.rhs)
         if bar.initial is not None:  # the solver's None is for systems without initial rows
             into.initial[:] = bar.initial[:, :, 0]
         if self.learn_step:
@@ -219,7 +223,7 @@ class Design:
         if self.learn_weights:
             bars = zip((bar.weight_equation, bar.weight_initial),
                        (ode["weight_equation"], ode["weight_initial"]), strict=True)  # fmt: skip
-            scaled = np.column_stack([(b * w).reshape(len(raw_bar)) for b, w in bars])
+            scaled = xp.stack([(b * w).reshape(len(raw_bar)) for b, w in bars], axis=1)
             into.log_weights[:] = scaled * _slope(parts.log_weights)
         return raw_bar
 
@@ -245,11 +249,11 @@ class Design:
         return Mechanism(self.complete(lower), rhs, initial, steps)
 
 
-def _bound(log: NDArray) -> NDArray:
+def _bound(log: Array) -> Array:
     """Keep a logarithm inside its bounds, smoothly."""
-    return _LARGEST_LOG * np.tanh(log / _LARGEST_LOG)
+    return _LARGEST_LOG * array_module(log).tanh(log / _LARGEST_LOG)
 
 
-def _slope(log: NDArray) -> NDArray:
+def _slope(log: Array) -> Array:
     """Return the derivative of `_bound`."""
-    return 1.0 - np.tanh(log / _LARGEST_LOG) ** 2
+    return 1.0 - array_module(log).tanh(log / _LARGEST_LOG) ** 2

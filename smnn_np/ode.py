@@ -5,8 +5,8 @@ from __future__ import annotations
 from numpy.typing import ArrayLike, NDArray
 
 from ._validation import check_left_side, check_ode
+from .device import factor_of
 from .factorize import Factor
-from .taylor import flatten_right_side
 
 
 def ode_solve(
@@ -109,8 +109,8 @@ default=1.0
         central=central,
         factorization=factorization,
     )
-    factor = Factor(inputs, keep=False)
-    return factor.to_output(factor.solve_rows(*flatten_right_side(inputs)))
+    factor = factor_of(inputs, keep=False)
+    return factor.to_output(factor.solve_rows(*factor.right_side(inputs)))
 
 
 def ode_factorize(
@@ -185,6 +185,6 @@ def ode_factorize(
         central=central,
         factorization=factorization,
     )
-    factor = Factor(inputs)
+    factor = factor_of(inputs)
     factor.judge()
     return factor

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ._rules import Rules
 from .banded import BorderedBands
 from .border import Elimination, eliminate_pieces, solve_border
 from .dynamics import Law
@@ -16,6 +17,7 @@ _N_CORRECTIONS = 2
 # In units where states, time and terms are near one, coefficients are: a weak prior says so. It
 # keeps a fit from explaining one state by a million times the slack of another.
 COEFFICIENT_STD = 1e3
+_LINEAR = 1e-6  # share of the cost by which a linearized problem errs that is good to the end
 _INDIFFERENT = 1e-6  # chi-square below which rounding decides whether a cost falls
 
 
@@ -73,6 +75,12 @@ class JointFit:
     converged : bool
     log_information : float
         Log det(1 + F) of the information F on the active coefficients.
+    rules : Rules or None
+        What is known of the active coefficients.
+    basis : ndarray of shape (p, r) or None
+        Directions in which the rules leave them free.
+    held : ndarray of shape (p,) or None
+        Which of them are at a bound.
     """
 
     nodes: np.ndarray
@@ -89,6 +97,9 @@ class JointFit:
     n_iter: int = 0
     converged: bool = False
     log_information: float = np.inf
+    rules: Rules | None = None
+    basis: np.ndarray | None = None
+    held: np.ndarray | None = None
 
     @property
     def cost(self) -> float:
@@ -104,6 +115,11 @@ class JointFit:
     def active_xi(self) -> np.ndarray:
         """Active coefficients (p,)."""
         return self.xi[self.term, self.target]
+
+    @property
+    def free_xi(self) -> np.ndarray:
+        """Coefficients along the directions that rules leave free (r,)."""
+        return self.active_xi if self.basis is None else self.basis.T @ self.active_xi
 
     @property
     def n_terms(self) -> int:
@@ -125,22 +141,35 @@ def gauss_newton(
     max_iter : int
         Largest number of iterations.
     tolerance : float
-        Stop when an iteration gains less than this, or than 1e-6 of the cost.
+        Stop when an iteration gains less than this, or than 1e-6 of the cost; or when it comes
+        within a tenth of this to the least cost of the linearized problem, for then the next one
+        would gain as little.
     """
     fit = replace(_evaluate(law, data, start, start.nodes, start.xi), converged=False)
     damping = 0.0
     for iteration in range(max_iter):
-        elimination = _eliminate(law, data, fit)
+        elimination = eliminate(law, data, fit)
         if elimination is None:
             # Overflowing rows say nothing about the coefficients.
             return replace(fit, covariance=np.diag(np.full(fit.n_terms, 1e30)))
-        before = fit.cost
+        before, least = fit.cost, _least_cost(data, fit, elimination)
         fit, damping = _damped_step(law, data, fit, elimination, damping)
-        done = before - fit.cost < max(tolerance, 1e-6 * fit.cost) and damping == 0.0
+        done = before - fit.cost < max(tolerance, 1e-6 * fit.cost)
+        done |= fit.cost - least < min(0.1 * tolerance, _LINEAR * fit.cost)
+        done &= damping == 0.0
         fit = replace(fit, n_iter=iteration + 1, converged=done)
         if done or damping == np.inf:
             break
     return fit
+
+
+def _least_cost(data: Measurements, fit: JointFit, elimination: Elimination) -> float:
+    """Cost at the minimum of the problem linearized at a fit."""
+    model = _quadratic(fit, elimination, fit.active_xi)
+    rows = np.column_stack([model.triangle, model.rhs])
+    corner = np.asarray(np.linalg.qr(rows, mode="r"))[-1, -1] if fit.n_terms else 0.0
+    repeats = (data.within / fit.noise**2).sum()
+    return float(elimination.rest + corner**2 + repeats)
 
 
 def _damped_step(
@@ -152,12 +181,11 @@ def _damped_step(
     nodes follow from whatever the coefficients do.
     """
     model = _quadratic(fit, elimination, fit.active_xi)
-    _, covariance = solve_border(model.triangle, model.rhs)
-    fit = replace(fit, covariance=covariance, log_information=log_information(elimination.border))
+    fit = _with_uncertainty(fit, model, elimination.border)
     size = np.linalg.norm(model.triangle, axis=0)
     for _ in range(_MAX_TRIALS):
         damped = np.concatenate([model.triangle, np.diag(np.sqrt(damping) * size)])
-        coefficients, _ = solve_border(damped, np.append(model.rhs, np.zeros(fit.n_terms)))
+        coefficients = _border_step(fit, damped, np.append(model.rhs, np.zeros(fit.n_terms)))
         # Where damping of the coefficients alone does not help the whole step is shortened.
         length = min(1.0, np.sqrt(0.1 / damping)) if damping else 1.0
         step = length * elimination.nodes(coefficients)
@@ -167,6 +195,31 @@ def _damped_step(
             return trial, lower
         damping = max(10 * damping, _LEAST_DAMPING)
     return fit, np.inf
+
+
+def _border_step(fit: JointFit, triangle: np.ndarray, rhs: np.ndarray) -> np.ndarray:
+    """Step of the coefficients that minimizes |triangle step - rhs| under the rules (p,)."""
+    if fit.rules is None:
+        return solve_border(triangle, rhs)[0]
+    answer = fit.rules.solve(triangle, rhs + triangle @ fit.active_xi)
+    return np.zeros(fit.n_terms) if answer is None else answer.xi - fit.active_xi
+
+
+def _with_uncertainty(fit: JointFit, model: Quadratic, border: np.ndarray) -> JointFit:
+    """Bring covariance and information up to date: none along directions that are not free."""
+    if fit.rules is None:
+        _, covariance = solve_border(model.triangle, model.rhs)
+        return replace(fit, covariance=covariance, log_information=log_information(border))
+    answer = fit.rules.solve(model.triangle, model.rhs + model.triangle @ fit.active_xi)
+    if answer is None:
+        return replace(fit, covariance=np.diag(np.full(fit.n_terms, 1e30)))
+    return replace(
+        fit,
+        covariance=answer.covariance(model.triangle),
+        log_information=log_information(border @ answer.basis),
+        basis=answer.basis,
+        held=answer.held,
+    )
 
 
 def _move(
@@ -180,7 +233,7 @@ def _move(
         return trial
     none = np.zeros(0, dtype=np.int64)
     for _ in range(_N_CORRECTIONS):
-        elimination = _eliminate(law, data, replace(trial, term=none, target=none))
+        elimination = eliminate(law, data, replace(trial, term=none, target=none))
         if elimination is None:
             return None
         nodes = trial.nodes + elimination.nodes(np.zeros(0))
@@ -211,12 +264,20 @@ def quadratic_model(
     law: Law, data: Measurements, fit: JointFit, term: np.ndarray, target: np.ndarray
 ) -> Quadratic | None:
     """Quadratic model of the cost in any coefficients around a fit; None where it overflows."""
-    elimination = _eliminate(law, data, replace(fit, term=term, target=target), keep=False)
+    elimination = eliminate(law, data, replace(fit, term=term, target=target), keep=False)
     if elimination is None:
         return None
     model = _quadratic(fit, elimination, fit.xi[term, target])
     # In the coefficients themselves, not in their change.
     return Quadratic(model.triangle, model.rhs + model.triangle @ fit.xi[term, target])
+
+
+def border_triangle(law: Law, data: Measurements, fit: JointFit) -> np.ndarray:
+    """Rows (m, p) on a fit's active coefficients alone, their prior included."""
+    elimination = eliminate(law, data, fit, keep=False)
+    if elimination is None:
+        return np.eye(fit.n_terms) / COEFFICIENT_STD
+    return _quadratic(fit, elimination, fit.active_xi).triangle
 
 
 def _quadratic(fit: JointFit, elimination: Elimination, xi: np.ndarray) -> Quadratic:
@@ -226,9 +287,7 @@ def _quadratic(fit: JointFit, elimination: Elimination, xi: np.ndarray) -> Quadr
     return Quadratic(triangle, np.append(elimination.border_rhs, -xi / COEFFICIENT_STD))
 
 
-def _eliminate(
-    law: Law, data: Measurements, fit: JointFit, keep: bool = True
-) -> Elimination | None:
+def eliminate(law: Law, data: Measurements, fit: JointFit, keep: bool = True) -> Elimination | None:
     """Linearize at a fit and eliminate its nodes; None where the rows overflow."""
     with np.errstate(over="ignore", invalid="ignore"):
         try:
@@ -240,6 +299,7 @@ def _eliminate(
 
 def _rows(law: Law, data: Measurements, fit: JointFit) -> Iterator[BorderedBands]:
     """Linearize at a fit, piece by piece; OverflowError where a row is not finite."""
+    law, xi, term = law.on(fit.xi, fit.term)
     for first, stop in law.pieces():
         part, y = law.part(first, stop), fit.nodes[first : stop + 1]
         own = slice(first, stop if stop < len(law.step) else len(fit.nodes))
@@ -248,9 +308,9 @@ def _rows(law: Law, data: Measurements, fit: JointFit) -> Iterator[BorderedBands
         damped = np.sqrt(node_weight**2 + 1e-10)
         node_rhs = node_weight**2 * (data.mean[own] - fit.nodes[own]) / damped
         weight = link_weight(part, fit.slack)
-        ends = part.ends(y, fit.xi, curved=True)
+        ends = part.ends(y, xi, curved=True)
         residual = part.residual(y, ends) - fit.defect[first:stop]
-        rows = part.link_rows(ends, weight, fit.term, fit.target)
+        rows = part.link_rows(ends, weight, term, fit.target)
         link = (*rows, -weight[:, None] * residual)
         if not all(np.isfinite(each).all() for each in (*link, node_rhs)):
             raise OverflowError

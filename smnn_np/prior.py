@@ -17,6 +17,7 @@ from math import factorial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._arrays import on_gpu
 from ._validation import check_prior
 from .ode import ode_factorize
 
@@ -69,6 +70,7 @@ def taylor_logdet(
     >>> print(f"{smnn.taylor_logdet(0.1, 1, 2, n_steps=11):.4f}")
     -25.0662
     """
+    on_gpu({"steps": steps, "weight_smooth": weight_smooth}, before=False)  # the host computes it
     check_prior(n_dims, n_orders, weight_smooth)
     factor = ode_factorize(
         np.zeros((1, 1, n_dims, n_orders)), steps, n_steps=n_steps, n_initial_orders=n_orders,

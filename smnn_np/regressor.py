@@ -214,7 +214,7 @@ class SMNNRegressor(FittingMixin, MultiOutputMixin, RegressorMixin, BaseEstimato
         Returns
         -------
         SMNNRegressor
-            The fitted estimator.
+            The fitted estimator; after Ctrl-C with the best weights it had met, and a warning.
 
         Raises
         ------

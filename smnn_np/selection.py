@@ -1,42 +1,31 @@
 """Which terms: a walk over joint fits, each the best by the quadratic model of the one before.
 
-Models are compared by minus twice the log of their evidence, with the noise levels profiled out,
-
-    sum_s n_s log(RSS_s / n_s + floor^2) + (price(xi, F) + K0 log(n)) n / (n - K - 2),
-
-price as in ``subset.py``, F the information on the k coefficients, K0 initial states, K = K0 + k,
-n measurements. The last factor is the small-sample correction of McQuarrie. No threshold is left
-to choose.
-
-References
-----------
-McQuarrie (1999), A small-sample correction for the Schwarz SIC model selection criterion.
-Statistics & Probability Letters 44, 79-86.
+Models are compared by their criterion (``_criterion.py``). No threshold is left to choose.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from ._criterion import FLOOR, criterion, leftover, noise_levels
 from ._data import Record
+from ._found import Path, Scored
+from ._known import Known
+from ._pose import pose
 from .identify import (
-    NEGLIGIBLE,
     TIGHTEST,
     Problem,
-    candidates,
     integral_start,
-    pose,
     restrict,
     support_of,
     tighten,
     with_defect,
 )
 from .library import Library
-from .optimize import JointFit, gauss_newton, quadratic_model
-from .subset import Quadratic, price
+from .optimize import JointFit, gauss_newton
+from .subset import Quadratic
 
-FLOOR = 1e-4  # of a state's spread: errors of a simulation or of 13 bits are worth no term
 _STEADY = 0.05  # relative change of the noise levels
 _LONG, _N_STRETCHES = 3000, 4  # samples above which structure is found on stretches
 _MAX_ROUNDS = 6
@@ -49,60 +38,46 @@ _CLOSE = 10.0  # a change that the quadratic model likes less than this is tried
 _GAIN = 1e-3  # least improvement of the criterion
 _ENOUGH = 100.0  # a model this much worse than the best ends the path
 _HOPELESS = 1000.0  # a model this much worse is not fitted to the end
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A settled joint fit and its criterion (infinite where its dynamics are not exact)."""
-
-    fit: JointFit
-    criterion: float
-
-    @property
-    def n_terms(self) -> int:
-        """Number of coefficients."""
-        return self.fit.n_terms
-
-    @property
-    def exact(self) -> bool:
-        """Whether the dynamics hold exactly."""
-        return not self.fit.loose and bool(np.isfinite(self.criterion))
-
-    @property
-    def rank(self) -> tuple[bool, float]:
-        """What models are compared by: an exact one is better than any with process noise."""
-        return not self.exact, self.criterion
+NO_LAW = (
+    "no candidate law follows the data: its trajectories are not to be trusted; "
+    "try another degree, or more samples a period."
+)
 
 
 def discover(
-    record: Record, library: Library, order: int, report: Callable[[str], None]
-) -> tuple[Problem, "Path"]:
+    record: Record, library: Library, order: int, given: Known, report: Callable[[str], None]
+) -> tuple[Problem, Path]:
     """Find the path of laws behind a record.
 
     In a long record the structure is found on stretches of it, then refitted, and put to the
     test of further terms, on all of it.
     """
-    xi = None
+    xi, hurry = None, False
     if len(record.times) > _LONG:
         stretches = record.thin(_N_STRETCHES, _LONG // _N_STRETCHES)
         report(f"stretches: {len(stretches.times)} of {len(record.times)} times")
-        problem, path = discover(stretches, library, order, report)
-        xi = problem.scales.raw_xi(path.best.fit.xi)
+        problem, path = discover(stretches, library, order, given, report)
+        xi, hurry = problem.scales.raw_xi(path.best.fit.xi), path.interrupted
     found: list[tuple[Problem, Path]] = []
     for guess in ("robust", "likely", "cautious"):
-        found.append(_attempt(record, library, order, guess, xi, report))
-        if found[-1][1].follows:
+        try:
+            found.append(_attempt(record, library, order, given, guess, xi, report, hurry))
+        except KeyboardInterrupt:
+            if not found:
+                raise
+            found[-1][1].interrupted = True
+        if found[-1][1].follows or found[-1][1].interrupted or given.noise is not None:
             break
     problem, path = min(found, key=lambda pair: pair[1].best.rank)
     # A smoother that interpolates has no noise to compare with: then the spread is the measure.
-    left = path.best.fit.noise[problem.data.n_seen > 0]
+    left = leftover(problem, path.best.fit)[problem.data.n_seen > 0]
     explained = path.exact and bool((left < _EXPLAINED).all())
     path.follows = explained or any(other.follows for _, other in found)
     _polish(problem, path)
     return problem, path
 
 
-def _polish(problem: Problem, path: "Path") -> None:
+def _polish(problem: Problem, path: Path) -> None:
     """Refit the best model to the last digits, where its noise was kept at the floor."""
     best = path.best
     if best.exact and (best.fit.noise <= FLOOR).any():
@@ -115,60 +90,61 @@ def _attempt(
     record: Record,
     library: Library,
     order: int,
+    given: Known,
     guess: str,
     xi: np.ndarray | None,
     report: Callable[[str], None],
-) -> tuple[Problem, "Path"]:
-    """Search from one guess of the noise, or from coefficients in the user's units."""
-    problem, values, slopes = pose(record, library, order, guess)
+    hurry: bool = False,
+) -> tuple[Problem, Path]:
+    """Search from one guess of the noise, or from coefficients in the user's units.
+
+    An interruption ends it with what was found. In a hurry the terms given are fitted, no more.
+    """
+    problem, values, slopes = pose(record, library, order, guess, given)
     start = integral_start(problem, values, slopes) if xi is None else problem.scales.scaled_xi(xi)
     report(f"{guess} noise: {len(values)} nodes, {np.count_nonzero(start)} terms")
     path = Path(report)
-    stride = 10.0 if xi is None else 1000.0  # a law that is known already is near
-    # Where choosing anew at every slack finds no exact law, keeping all terms may.
-    for prune in (True, False) if xi is None else (False,):
-        path = search(problem, tighten(problem, values, start, report, prune, stride), path)
-        seen = problem.data.n_seen > 0
-        known, left = problem.noise[seen], path.best.fit.noise[seen]
-        path.follows = path.exact and bool((left < _FOLLOWS * known + FLOOR).all())
-        if path.follows:
-            break
-    if xi is None:
-        _widen(problem, path)
+    path.interrupted = hurry
+    try:
+        _explore(problem, values, start, path, xi is None)
+    except KeyboardInterrupt:
+        if not path.models:
+            raise
+        path.interrupted = True
     return problem, path
 
 
-def _widen(problem: Problem, path: "Path") -> None:
+def _explore(
+    problem: Problem, values: np.ndarray, start: np.ndarray, path: Path, anew: bool
+) -> None:
+    """Search, fill the path, and say whether its law follows the data."""
+    report = path.report
+    stride = 10.0 if anew else 1000.0  # a law that is known already is near
+    if path.interrupted:
+        path.add(settle(problem, tighten(problem, values, start, report, False, stride)))
+        return
+    # Where choosing anew at every slack finds no exact law, keeping all terms may.
+    for prune in (True, False) if anew else (False,):
+        path = search(problem, tighten(problem, values, start, report, prune, stride), path)
+        seen = problem.data.n_seen > 0
+        known, left = problem.noise[seen], leftover(problem, path.best.fit)[seen]
+        path.follows = path.exact and bool((left < _FOLLOWS * known + FLOOR).all())
+        if path.follows:
+            break
+    if anew:
+        _widen(problem, path)
+
+
+def _widen(problem: Problem, path: Path) -> None:
     """Put the model of all candidates on the path, to show what dropping terms has gained."""
-    best, n_candidates = path.best, len(candidates(problem)[0])
+    best, n_candidates = path.best, len(problem.candidates.index)
     if not best.exact or 2 * (n_candidates + problem.n_initial) > problem.data.n_seen.sum():
         return
-    quadratic = quadratic_model(problem.law, problem.data, best.fit, *candidates(problem))
-    if quadratic is not None:
-        start = restrict(problem, best.fit, quadratic, np.arange(n_candidates))
+    quadratic = path.quadratic(problem, best.fit)
+    every = None if quadratic is None else quadratic.closed(np.arange(n_candidates))
+    if quadratic is not None and every is not None:
+        start = restrict(problem, best.fit, quadratic, every)
         path.add(settle(problem, start, best.criterion + _HOPELESS))
-
-
-def criterion(problem: Problem, fit: JointFit) -> float:
-    """Score a fit (see the module's docstring), lower is better; a bound if the links are loose."""
-    measured = problem.data.n_seen > 0
-    n_seen = problem.data.n_seen[measured]
-    squares = problem.data.squares(fit.nodes)[measured]
-    if not np.isfinite(squares).all():
-        return np.inf
-    misfit = float((n_seen * np.log(squares / n_seen + FLOOR**2)).sum())
-    n, n_fitted = n_seen.sum(), fit.n_terms + problem.n_initial
-    paid = price(fit.active_xi, fit.log_information, len(candidates(problem)[0]))
-    paid += problem.n_initial * np.log(n)
-    return misfit + fit.link_cost + fit.prior_cost + paid * n / max(n - n_fitted - 2, 1.0)
-
-
-def noise_levels(problem: Problem, fit: JointFit, floor: float = FLOOR) -> np.ndarray:
-    """Standard deviation of the noise of each state, corrected for what was fitted."""
-    data = problem.data
-    share = min((fit.n_terms + problem.n_initial) / data.n_seen.sum(), 0.9)
-    level = np.sqrt(data.squares(fit.nodes) / np.maximum(data.n_seen, 1) / (1 - share))
-    return np.where(data.n_seen > 0, np.maximum(level, floor), fit.noise)
 
 
 def settle(
@@ -186,7 +162,7 @@ def settle(
         fit = gauss_newton(problem.law, problem.data, fit, max_iter=10, tolerance=0.1)
         if not np.isfinite(fit.cost) or criterion(problem, fit) > limit:
             return model
-        fit = replace(fit, slack=fit.slack / 10)
+        fit = replace(fit, slack=fit.slack / 10, converged=False)
     return _settle_once(problem, fit, limit, floor)[0]
 
 
@@ -195,7 +171,8 @@ def _settle_once(
 ) -> tuple[Scored, float]:
     """Fit until the noise levels agree with what they leave; also the last (bound of the) score."""
     # A few iterations tell a lost case, at about one unit of chi-square a measurement.
-    fit = gauss_newton(problem.law, problem.data, fit, max_iter=4, tolerance=0.05)
+    if not fit.converged:
+        fit = gauss_newton(problem.law, problem.data, fit, max_iter=4, tolerance=0.05)
     bound, n_iter = criterion(problem, fit), fit.n_iter
     if bound > limit + problem.data.n_seen.sum():
         return Scored(fit, np.inf), bound
@@ -203,7 +180,7 @@ def _settle_once(
         fit = with_defect(problem.law, fit)
         fit = gauss_newton(problem.law, problem.data, fit, max_iter=10, tolerance=0.05)
         n_iter += fit.n_iter
-        exact = fit.loose or fit.link_cost < NEGLIGIBLE or fit.slack <= TIGHTEST
+        exact = fit.loose or fit.link_cost < problem.negligible or fit.slack <= TIGHTEST
         bound = criterion(problem, fit)
         noise, slack = noise_levels(problem, fit, floor), fit.slack
         change = noise / fit.noise
@@ -214,51 +191,9 @@ def _settle_once(
         last, fit = fit, replace(fit, noise=noise, slack=slack)
     else:
         fit = last
-    settled = exact or fit.link_cost < 10 * NEGLIGIBLE
+    settled = exact or fit.link_cost < 10 * problem.negligible
     score = bound if settled else np.inf
     return Scored(replace(fit, n_iter=n_iter), score), bound
-
-
-class Path:
-    """The best model found of each size.
-
-    Attributes
-    ----------
-    follows : bool
-        Whether the best law is exact and leaves little more noise than smoothing without a law.
-    """
-
-    def __init__(self, report: Callable[[str], None]) -> None:
-        self._by_size: dict[int, Scored] = {}
-        self.report = report
-        self.follows = False
-
-    def add(self, model: Scored) -> Scored:
-        """Keep a model if it is the best of its size; return it."""
-        known = self._by_size.get(model.n_terms)
-        if known is None or model.rank < known.rank:
-            self._by_size[model.n_terms] = model
-        self.report(f"{model.n_terms:4d} terms  criterion {model.criterion:.6g}")
-        return model
-
-    def replace(self, model: Scored) -> None:
-        """Put a model in the place of the one of its size."""
-        self._by_size[model.n_terms] = model
-
-    @property
-    def best(self) -> Scored:
-        """The exact model with the lowest criterion, else any; the smallest if none has one."""
-        return min(self.models[::-1], key=lambda model: model.rank)
-
-    @property
-    def exact(self) -> bool:
-        """Whether a law was met whose dynamics hold exactly."""
-        return any(model.exact for model in self.models)
-
-    @property
-    def models(self) -> list[Scored]:
-        """All models, the largest first."""
-        return [self._by_size[size] for size in sorted(self._by_size, reverse=True)]
 
 
 def search(problem: Problem, start: JointFit, path: Path) -> Path:
@@ -266,7 +201,8 @@ def search(problem: Problem, start: JointFit, path: Path) -> Path:
     if not start.loose:
         _improve(problem, path.add(settle(problem, start)), path)
     if not path.exact:
-        loose = replace(start, loose=True, slack=start.slack * (1.0 if start.loose else _LOOSER))
+        slack = start.slack * (1.0 if start.loose else _LOOSER)
+        loose = replace(start, loose=True, slack=slack, converged=False)
         _improve(problem, path.add(settle(problem, loose)), path)
         firm = settle(problem, replace(path.best.fit, loose=False))
         if firm.exact:
@@ -288,8 +224,7 @@ def _improve(problem: Problem, model: Scored | None, path: Path) -> None:
 
 def _walk(problem: Problem, model: Scored, path: Path) -> Scored | None:
     """Find a better model: the one that the quadratic model likes best, or a single change."""
-    terms, targets = candidates(problem)
-    quadratic = quadratic_model(problem.law, problem.data, model.fit, terms, targets)
+    quadratic = path.quadratic(problem, model.fit)
     if quadratic is None:
         return None
     limit = path.best.criterion + _HOPELESS
@@ -304,7 +239,10 @@ def _walk(problem: Problem, model: Scored, path: Path) -> Scored | None:
         n_leaving //= 2
         if not n_leaving:
             break
-        goal = np.setdiff1d(np.union1d(support, goal), going[:n_leaving])
+        closer = quadratic.closed(np.setdiff1d(np.union1d(support, goal), going[:n_leaving]))
+        if closer is None:
+            break
+        goal = closer
     if not np.isfinite(model.criterion):
         return None
     for move in _single_moves(quadratic, support)[:_N_CANDIDATES]:
@@ -334,13 +272,19 @@ def _order_of_leaving(quadratic: Quadratic, support: np.ndarray, goal: np.ndarra
 
 
 def _go_down(problem: Problem, model: Scored, path: Path) -> None:
-    """Fit the best models with ever fewer terms, until the criterion is `_ENOUGH` too high."""
-    terms, targets = candidates(problem)
+    """Fit the best models with ever fewer terms, until the criterion is `_ENOUGH` too high.
+
+    In a long record a fit that fails is dear: the quadratic model must see a chance.
+    """
+    n_seen = float(problem.data.n_seen.sum())
     while model.n_terms > 1 and model.criterion <= path.best.criterion + _ENOUGH:
-        quadratic = quadratic_model(problem.law, problem.data, model.fit, terms, targets)
-        if quadratic is None:
-            break
+        quadratic = path.quadratic(problem, model.fit)
         support = support_of(problem, model.fit)
-        smaller = quadratic.exchange(np.delete(support, quadratic.weakest(support)[0]))
+        smaller = None if quadratic is None else quadratic.shrunk(support)
+        if quadratic is None or smaller is None:
+            break
+        loss = quadratic.score(smaller) - quadratic.score(support)
+        if len(problem.record.times) > _LONG and loss > n_seen:
+            break
         start = restrict(problem, model.fit, quadratic, smaller)
         model = path.add(settle(problem, start, path.best.criterion + _HOPELESS))

@@ -2,18 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.integrate import solve_ivp
 
 from ._data import Record
+from .compiled import DONE, ESCAPED, compile_function, compiled_rate, follow
 from .identify import Problem
 from .library import Library
 from .optimize import JointFit
-from .selection import Scored
 
 _TOLERANCE = 1e-9
-_MAX_EVALUATIONS = 60_000  # about a second
+_MAX_EVALUATIONS = 30_000  # about half a second
+_BLOWN_UP = 1e6  # times its usual size
 
 
 Controls = np.ndarray | Callable[[float], np.ndarray]
@@ -21,7 +24,7 @@ Controls = np.ndarray | Callable[[float], np.ndarray]
 
 @dataclass(frozen=True)
 class FittedLaw:
-    """A law and the smoothed record it was found from.
+    """A law and the smoothed states it was found with.
 
     Attributes
     ----------
@@ -36,6 +39,8 @@ class FittedLaw:
         Smoothed states at the nodes.
     names : list of str
         Names of the states.
+    problem, fit : Problem, JointFit
+        What it was found from, in scaled units.
     """
 
     library: Library
@@ -44,28 +49,64 @@ class FittedLaw:
     record: Record
     states: np.ndarray
     names: list[str]
+    problem: Problem
+    fit: JointFit
 
     def rate(self, states: np.ndarray, controls: np.ndarray) -> np.ndarray:
         """Right-hand side at states (n, S) and controls (n, n_controls)."""
         inputs = np.concatenate([states, controls], axis=1)
         return self.library.values(inputs) @ self.coef + states @ self.known.T
 
-    def integrate(
-        self, start: np.ndarray, times: np.ndarray, control_times: np.ndarray, controls: Controls
-    ) -> np.ndarray:
-        """Integrate from a state (S,) along times (m,); controls are given or called."""
-        n_controls = self.record.controls.shape[1]
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_compiled"}
+
+    @property
+    def n_controls(self) -> int:
+        """Number of controls."""
+        return self.record.controls.shape[1]
+
+    @cached_property
+    def _compiled(self) -> tuple[Any, np.ndarray, np.ndarray] | None:
+        """Right-hand side for the compiled integrator; None where terms are only values."""
+        n_inputs = len(self.names) + self.n_controls
+        return compiled_rate(self.library, self.coef, self.known, n_inputs)
+
+    def function(self) -> Any:
+        """Right-hand side as a function (t, y) or (t, y, controls), compiled where it can be."""
+        if not hasattr(self.library, "sources"):
+            return PlainRate(self)
+        n_inputs = len(self.names) + self.n_controls
+        return compile_function(self.library.sources(), self.coef, self.known, n_inputs)
+
+    def integrate(self, start: np.ndarray, times: np.ndarray, controls: Controls) -> np.ndarray:
+        """Integrate from a state (S,) along times (m,); controls (m, n_controls), or called."""
+        scale = np.maximum(np.abs(self.states).max(axis=0), np.finfo(float).tiny)
+        if len(times) > 1 and not callable(controls) and self._compiled is not None:
+            limit = _BLOWN_UP * np.maximum(scale, np.abs(start))
+            given = start, times, controls, scale, limit, _TOLERANCE
+            path, status, reached, state = follow(self._compiled, *given)
+            if status == DONE:
+                return path
+            if status == ESCAPED:
+                raise TrajectoryError(_blow_up(reached, self.names[state]))
+        # Stiff equations, controls that are called, and terms that are only values.
+        return integrate(self._rate_in_time(times, controls), start, times, scale, self.names)
+
+    def _rate_in_time(
+        self, times: np.ndarray, controls: Controls
+    ) -> Callable[[float, np.ndarray], np.ndarray]:
+        """Right-hand side at a time and a state (S,)."""
+        order = np.argsort(times)
 
         def control_at(t: float) -> np.ndarray:
             if callable(controls):
-                return np.asarray(controls(t), dtype=np.float64).reshape(n_controls)
-            return np.array([np.interp(t, control_times, column) for column in controls.T])
+                return np.asarray(controls(t), dtype=np.float64).reshape(self.n_controls)
+            return np.array([np.interp(t, times[order], u[order]) for u in controls.T])
 
         def rate(t: float, y: np.ndarray) -> np.ndarray:
             return self.rate(y[None], control_at(t)[None])[0]
 
-        scale = np.maximum(np.abs(self.states).max(axis=0), np.finfo(float).tiny)
-        return integrate(rate, start, times, scale, self.names)
+        return rate
 
     def predict_run(self, run: int, inputs: np.ndarray) -> np.ndarray:
         """States of one run at inputs (m, 1 + n_controls): (m, S)."""
@@ -77,7 +118,7 @@ class FittedLaw:
         for beyond, edge in ((wanted > times[-1], -1), (wanted < times[0], 0)):
             if beyond.any():
                 first = np.append(times[edge], self.record.controls[nodes[edge]])
-                path = self._follow(states[edge], np.vstack([first, inputs[beyond]]))
+                path = self.follow(states[edge], np.vstack([first, inputs[beyond]]))
                 predicted[beyond] = path[1:]
         return predicted
 
@@ -85,16 +126,28 @@ class FittedLaw:
         """Trajectory of one run from its state at the first of the inputs (m, 1 + n_controls)."""
         first = inputs[[np.argmin(inputs[:, 0])]]
         start = self.predict_run(run, first)[0]
-        return self._follow(start, np.vstack([first, inputs]))[1:]
+        return self.follow(start, np.vstack([first, inputs]))[1:]
 
-    def _follow(self, start: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+    def follow(self, start: np.ndarray, inputs: np.ndarray) -> np.ndarray:
         """Integrate from the first of the inputs to all others, which lie on one side of it."""
         times, place = np.unique(inputs[:, 0], return_inverse=True)
         controls = np.empty((len(times), inputs.shape[1] - 1))
         controls[place] = inputs[:, 1:]
         if times[0] < inputs[0, 0]:
-            return self.integrate(start, times[::-1], times, controls)[::-1][place]
-        return self.integrate(start, times, times, controls)[place]
+            return self.integrate(start, times[::-1], controls[::-1])[::-1][place]
+        return self.integrate(start, times, controls)[place]
+
+
+class PlainRate:
+    """The rate of a law whose terms are only values, as a function of (t, y[, controls])."""
+
+    def __init__(self, law: FittedLaw) -> None:
+        self._law = law
+
+    def __call__(self, t: float, y: np.ndarray, controls: Any = ()) -> np.ndarray:
+        """Rates (S,) at a state (S,); a law in time has none of its own."""
+        state = np.asarray(y, dtype=np.float64)[None]
+        return self._law.rate(state, np.asarray(controls, dtype=np.float64).reshape(1, -1))[0]
 
 
 class TrajectoryError(ValueError):
@@ -138,7 +191,7 @@ def integrate(
     """
     if len(times) == 1:
         return start[None, :].copy()
-    limit = 1e6 * np.maximum(scale, np.abs(start))
+    limit = _BLOWN_UP * np.maximum(scale, np.abs(start))
     budget = _MAX_EVALUATIONS + 200 * len(times)
     last = [float(times[0]), 0]
 
@@ -169,8 +222,13 @@ def integrate(
     if found.status == 0 and found.y.shape[1] == len(times) and np.isfinite(found.y).all():
         return found.y.T
     where, state = _escape(found, last[0], limit)
-    raise TrajectoryError(
-        f"the simulated trajectory blows up at t = {where:.6g}: the state {names[state]} leaves "
+    raise TrajectoryError(_blow_up(where, names[state]))
+
+
+def _blow_up(where: float, state: str) -> str:
+    """Say where a trajectory blew up."""
+    return (
+        f"the simulated trajectory blows up at t = {where:.6g}: the state {state} leaves "
         "a million times its usual size; simulate a shorter span, or choose another model of the "
         "path with select(k)."
     )
@@ -199,56 +257,10 @@ def hermite(
     return values[i] + u * rise + u * (1 - u) * bend
 
 
-@dataclass(frozen=True)
-class PathModel:
-    """One model of the path, in the user's units.
-
-    Attributes
-    ----------
-    n_terms : int
-        Number of coefficients.
-    coef, coef_std : ndarray of shape (n_targets, n_terms of the library)
-        Coefficients, 0 where a term is not in the model, and their standard errors.
-    criterion : float
-        Minus twice the log evidence; infinite if the fit did not converge.
-    misfit : float
-        Sum of squared residuals in units of the noise that was estimated without a model: about
-        the number of measurements for a model that explains the data.
-    noise_std : ndarray of shape (n_targets,)
-        Standard deviation of the measurements around the model.
-    converged : bool
-    """
-
-    n_terms: int
-    coef: np.ndarray
-    coef_std: np.ndarray
-    criterion: float
-    misfit: float
-    noise_std: np.ndarray
-    converged: bool
-
-
-def describe(problem: Problem, model: Scored) -> PathModel:
-    """Turn a scored fit into the user's units."""
-    fit, targets, scales = model.fit, problem.targets, problem.scales
-    std = np.zeros_like(fit.xi)
-    std[fit.term, fit.target] = np.sqrt(np.diag(fit.covariance))
-    seen = slice(0, len(targets))
-    squares = problem.data.squares(fit.nodes)[seen]
-    return PathModel(
-        fit.n_terms,
-        scales.raw_xi(fit.xi)[:, targets].T,
-        scales.raw_xi(std)[:, targets].T,
-        model.criterion,
-        float((squares / problem.noise[seen] ** 2).sum()),
-        fit.noise[seen] * scales.state[seen],
-        bool(np.isfinite(model.criterion) and not fit.loose),
-    )
-
-
 def fitted_law(problem: Problem, fit: JointFit, library: Library, names: list[str]) -> FittedLaw:
     """Build the law of a fit, with its smoothed states, in the user's units."""
     scales = problem.scales
     known = problem.law.known * (scales.state / scales.time)[:, None] / scales.state
     states = fit.nodes * scales.state
-    return FittedLaw(library, scales.raw_xi(fit.xi), known, problem.record, states, names)
+    record, coef = problem.record, scales.raw_xi(fit.xi)
+    return FittedLaw(library, coef, known, record, states, names, problem, fit)

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._asked import cut_runs, read_coefficients, read_stds
+from ._asked import check_finite, cut_runs, read_coefficients, read_stds
 from ._data import as_columns, mean_r2, read_groups, read_states
 from ._marginal import CRITERIA
 from ._smoothing import Wish, fit_series
@@ -115,7 +115,7 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, BaseEstimator):
             If the input cannot be used; the message says what came and what is wanted.
         """
         order = self._check_parameters()
-        inputs = validate_data(self, as_columns(t), dtype=np.float64)
+        inputs = self._read_inputs(as_columns(t), reset=True)
         if y is None:
             raise ValueError(
                 "this SMNNSmoother estimator requires y to be passed, but the target y is None."
@@ -160,7 +160,9 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, BaseEstimator):
             Which derivative; covariates add to the series itself only.
         return_std : bool, default=False
             Return standard deviations too: those of x, not of new measurements. They take noise
-            and drive as known, and include what is uncertain about learned coefficients.
+            and drive as known and include what is uncertain about learned coefficients. Without
+            coefficients they are as wide as what is smoothed away on this series asks for, unless
+            both noise and drive are given: then they are those of the posterior.
 
         Returns
         -------
@@ -175,7 +177,7 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 "fit with a higher order for higher derivatives."
             )
         columns = as_columns(t, self.n_features_in_)
-        inputs = validate_data(self, columns, dtype=np.float64, reset=False)
+        inputs = self._read_inputs(columns, reset=False)
         run = self._find_runs(read_groups(groups, len(inputs)), len(inputs))
         mean, std = np.empty((2, len(inputs), len(self._fits)))
         for r in np.unique(run):
@@ -210,6 +212,11 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, BaseEstimator):
         float
         """
         return mean_r2(y, self.predict(t, groups), sample_weight)
+
+    def _read_inputs(self, columns: Any, reset: bool) -> np.ndarray:
+        """Check times and covariates, as scikit-learn does, but with our own words for NaN."""
+        options = {"dtype": np.float64, "ensure_all_finite": False, "reset": reset}
+        return check_finite(validate_data(self, columns, **options))
 
     def _check_parameters(self) -> int | None:
         """Check the constructor's arguments; return the order, None to choose."""

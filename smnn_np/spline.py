@@ -24,7 +24,8 @@ _UNIT = np.array([[1 / 20, 1 / 8, 1 / 6], [1 / 8, 1 / 3, 1 / 2], [1 / 6, 1 / 2, 
 _WHITEN = np.linalg.inv(np.linalg.cholesky(_UNIT))
 _LOG_RATIO_RANGE = (-20.0, 13.0)
 _MEDIAN_OF_NORMAL = 0.6745  # of the absolute value, at unit standard deviation
-_LONG, _N_STRETCHES = 4000, 4  # nodes above which stretches choose roughness and noise
+_LONG = 4000  # nodes above which stretches choose roughness and noise
+_N_STRETCHES, _LENGTH = 4, 500
 _AS_LIKELY = 4.0  # difference in deviance at two standard deviations
 
 
@@ -43,6 +44,7 @@ def smooth(
     count: np.ndarray,
     joined: np.ndarray,
     guess: str = "likely",
+    noise_std: float | None = None,
 ) -> Spline:
     """Smooth one series on its nodes.
 
@@ -58,6 +60,8 @@ def smooth(
     guess : {"likely", "robust", "cautious"}
         The likeliest noise; no more of it than half of the third differences show; the largest
         that the likelihood allows.
+    noise_std : float, default=None
+        The noise, where it is known; then `guess` says nothing.
     """
     seen = count > 0
     spread = float(np.std(measured[seen])) or 1.0
@@ -66,25 +70,38 @@ def smooth(
     step = np.where(joined, np.diff(times), 1.0)
     unit = float(np.median(step[joined])) if joined.any() else 1.0
     problem = (step / unit, target, np.sqrt(count), joined)
-    some = _stretches(*problem)
-    n_some, n_links = int((some[2] > 0).sum()), int(some[3].sum())
-    n_seen = int(seen.sum())
+    given = None if noise_std is None else max(noise_std / spread, 1e-13)
     ceiling = _difference_noise(times, target, seen, joined) if guess == "robust" else np.inf
+    deviance = _deviance(_stretches(*problem), given, ceiling)
+    log_ratio = _likeliest(deviance, guess == "cautious" and given is None)
+    elimination = _eliminate(*problem, log_ratio)
+    nodes = elimination.nodes(np.zeros(0))
+    n_free = max(int(seen.sum()) - 3, 1)
+    noise = float(np.sqrt(elimination.rest / n_free)) if given is None else given
+    return Spline(nodes[:, 0] * spread + offset, nodes[:, 1] * spread / unit, noise * spread)
+
+
+def _deviance(
+    series: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    given: float | None,
+    ceiling: float,
+) -> Callable[[float], float]:
+    """Minus twice the log restricted likelihood of a log ratio of process to noise variance."""
+    n_free = max(int((series[2] > 0).sum()) - 3, 1)
+    n_links = int(series[3].sum())
 
     def deviance(log_ratio: float) -> float:
-        elimination = _eliminate(*some, log_ratio)
-        n_free = max(n_some - 3, 1)
+        elimination = _eliminate(*series, log_ratio)
+        log_prior = 3 * n_links * log_ratio * np.log(10.0)
+        if given is not None:
+            # In units of its variance the process is 10^log_ratio times as strong as the noise.
+            return elimination.rest / given**2 + elimination.log_determinant() + log_prior
         level = max(elimination.rest / n_free, 1e-26)
         if level > ceiling**2:
             return 1e9 * (1 + np.log(level / ceiling**2))
-        log_prior = 3 * n_links * log_ratio * np.log(10.0)
         return n_free * np.log(level) + elimination.log_determinant() + log_prior
 
-    log_ratio = _likeliest(deviance, guess == "cautious")
-    elimination = _eliminate(*problem, log_ratio)
-    nodes = elimination.nodes(np.zeros(0))
-    noise = np.sqrt(elimination.rest / max(n_seen - 3, 1))
-    return Spline(nodes[:, 0] * spread + offset, nodes[:, 1] * spread / unit, float(noise) * spread)
+    return deviance
 
 
 def _stretches(
@@ -93,10 +110,10 @@ def _stretches(
     """Keep four stretches of a long record: they tell roughness and noise well enough."""
     if len(target) <= _LONG:
         return step, target, weight, joined
-    length = _LONG // _N_STRETCHES
+    length = _LENGTH
     starts = np.linspace(0, len(target) - length, _N_STRETCHES).astype(int)
     index = (starts[:, None] + np.arange(length)).ravel()
-    if (weight[index] > 0).sum() < length:
+    if (weight[index] > 0).sum() < 2 * length:
         return step, target, weight, joined
     joined = joined[np.minimum(index, len(joined) - 1)]
     joined[length - 1 :: length] = False

@@ -23,9 +23,12 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import gammaln
 
+from ._rules import Rules
+
 _MANY = 100  # columns above which a tenth of them is dropped at once
 _MAX_MOVES = 100
 _N_WEAK = 10  # columns of a model whose removal or exchange is tried
+_N_COUPLED = 20  # columns of equalities whose addition is tried
 _GAIN = 1e-6  # least improvement of the criterion
 
 
@@ -35,10 +38,19 @@ def log_models(n_candidates: int, n_terms: int) -> float:
     return float(gammaln(n_candidates + 1) - rest)
 
 
-def price(xi: np.ndarray, log_information: float, n_candidates: int) -> float:
-    """What a model pays for its coefficients xi (k,), see the module's docstring."""
+def price(
+    xi: np.ndarray, log_information: float, n_candidates: int, rules: Rules | None = None
+) -> float:
+    """What a model pays for its coefficients xi (k,), see the module's docstring.
+
+    With rules xi are the coefficients along free directions; what is required is no choice.
+    """
     prior = 2.0 * float(np.log1p(xi**2).sum())
-    return log_information + prior + 2.0 * log_models(n_candidates, len(xi))
+    n_chosen = len(xi)
+    if rules is not None:
+        n_required = int(rules.required.sum())
+        n_candidates, n_chosen = n_candidates - n_required, max(rules.n_choices - n_required, 0)
+    return log_information + prior + 2.0 * log_models(n_candidates, n_chosen)
 
 
 def log_information(triangle: np.ndarray) -> float:
@@ -56,10 +68,13 @@ class Quadratic:
     ----------
     triangle : ndarray of shape (m, M)
     rhs : ndarray of shape (m,)
+    rules : Rules, default=None
+        What is known of the M coefficients.
     """
 
     triangle: np.ndarray
     rhs: np.ndarray
+    rules: Rules | None = None
 
     @property
     def n_candidates(self) -> int:
@@ -69,6 +84,12 @@ class Quadratic:
     def solve(self, support: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         """Coefficients (k,), their standard errors (k,) and the cost with some columns alone."""
         columns = self.triangle[:, support]
+        if self.rules is not None:
+            answer = self.rules.part(support).solve(columns, self.rhs)
+            if answer is None:
+                return np.zeros(len(support)), np.ones(len(support)), np.inf
+            std = np.sqrt(np.diag(answer.covariance(columns)))
+            return answer.xi, std, float(((columns @ answer.xi - self.rhs) ** 2).sum())
         scale = np.linalg.norm(columns, axis=0)
         scale = np.where(scale > 0, scale, 1.0)
         basis, triangle = np.linalg.qr(columns / scale)
@@ -82,16 +103,37 @@ class Quadratic:
 
     def score(self, support: np.ndarray) -> float:
         """Minus twice the log evidence of a model, up to a constant."""
+        if self.rules is not None:
+            return self._score_by_rules(support, self.rules.part(support))
         xi, _, cost = self.solve(support)
         return cost + price(xi, log_information(self.triangle[:, support]), self.n_candidates)
 
-    def additions(self, support: np.ndarray) -> np.ndarray:
-        """Change of the score that each further column brings (M,); infinite for those inside."""
+    def _score_by_rules(self, support: np.ndarray, rules: Rules) -> float:
+        """Score of a model whose coefficients obey rules; infinite if none can."""
         columns = self.triangle[:, support]
+        answer = rules.solve(columns, self.rhs)
+        if answer is None:
+            return np.inf
+        cost = float(((columns @ answer.xi - self.rhs) ** 2).sum())
+        information = log_information(columns @ answer.basis)
+        return cost + price(answer.basis.T @ answer.xi, information, self.n_candidates, rules)
+
+    def _taken(self, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Orthonormal directions (m, r) that a model explains, and what it leaves (m,)."""
+        columns, shift = self.triangle[:, support], self.rhs
+        if self.rules is not None:
+            answer = self.rules.part(support).solve(columns, self.rhs)
+            if answer is not None:
+                shift = self.rhs - columns @ answer.xi
+                columns = columns @ answer.basis
         scale = np.linalg.norm(columns, axis=0)
         basis, _ = np.linalg.qr(columns / np.where(scale > 0, scale, 1.0))
+        return basis, shift - basis @ (basis.T @ shift)
+
+    def additions(self, support: np.ndarray) -> np.ndarray:
+        """Change of the score that each further column brings (M,); infinite for those inside."""
+        basis, left = self._taken(support)
         rest = self.triangle - basis @ (basis.T @ self.triangle)
-        left = self.rhs - basis @ (basis.T @ self.rhs)
         before, size = (self.triangle**2).sum(axis=0), (rest**2).sum(axis=0)
         new = size > 1e-12 * before
         new[support] = False
@@ -99,22 +141,60 @@ class Quadratic:
         safe = np.where(new, size, 1.0)
         more = log_models(self.n_candidates, len(support) + 1)
         more -= log_models(self.n_candidates, len(support))
-        cost = -(along**2) / safe + np.log1p(safe) + 2 * np.log1p((along / safe) ** 2)
+        xi = along / safe
+        if self.rules is not None:
+            xi = np.clip(xi, self.rules.lower, self.rules.upper)
+            new &= (xi != 0) & ~self.rules.matrix.any(axis=0)
+        cost = xi * (xi * safe - 2 * along) + np.log1p(safe) + 2 * np.log1p(xi**2)
         return np.where(new, cost + 2 * more, np.inf)
 
     def weakest(self, support: np.ndarray) -> np.ndarray:
         """Positions in the support, first the columns that the evidence misses least."""
         xi, std, _ = self.solve(support)
+        if self.rules is not None:
+            return self._weakest_by_rules(xi, std, self.rules.required[support])
         return np.argsort((xi / std) ** 2 - np.log1p(std**-2) - 2 * np.log1p(xi**2))
+
+    def _weakest_by_rules(
+        self, xi: np.ndarray, std: np.ndarray, required: np.ndarray
+    ) -> np.ndarray:
+        """Positions: coefficients held at 0, then the weakest, what is required last."""
+        free = std > 0
+        std = np.where(free, std, 1.0)
+        worth = (xi / std) ** 2 - np.log1p(std**-2) - 2 * np.log1p(xi**2)
+        worth = np.where(free, worth, np.where(xi == 0, -np.inf, 0.0))
+        return np.argsort(np.where(required, np.inf, worth))
+
+    def without(self, support: np.ndarray, positions: np.ndarray | int) -> np.ndarray | None:
+        """Support without columns, and those that must go with them; None if the rules forbid."""
+        smaller = np.delete(support, positions)
+        return smaller if self.rules is None else self.rules.closed(smaller)
 
     def descend(self, support: np.ndarray) -> list[np.ndarray]:
         """Nested supports, from all of the given columns to one: the weakest goes first."""
         nested = [support]
         while len(support) > 1:
             n_drop = max(1, len(support) // 10) if len(support) > _MANY else 1
-            support = np.delete(support, self.weakest(support)[:n_drop])
+            smaller = self._first_that_may_go(support, n_drop)
+            if smaller is None or not len(smaller):
+                break
+            support = smaller
             nested.append(support)
         return nested
+
+    def _first_that_may_go(self, support: np.ndarray, n_drop: int) -> np.ndarray | None:
+        """Drop the weakest columns, or the weakest one that the rules let go; None if none."""
+        weakest = self.weakest(support)
+        smaller = self.without(support, weakest[:n_drop])
+        if smaller is not None:
+            return smaller
+        fewer = (self.without(support, position) for position in weakest)
+        return next((each for each in fewer if each is not None), None)
+
+    def shrunk(self, support: np.ndarray) -> np.ndarray | None:
+        """Best support with a column less, by exchanges; None if the rules let none go."""
+        smaller = self._first_that_may_go(support, 1)
+        return None if smaller is None or not len(smaller) else self.exchange(smaller)
 
     def improve(self, support: np.ndarray) -> np.ndarray:
         """Add, drop and exchange columns while that raises the evidence."""
@@ -144,17 +224,36 @@ class Quadratic:
         change = self.additions(support)
         if np.isfinite(change.min(initial=np.inf)):
             moves.append(np.append(support, np.argmin(change)))
+        if self.rules is not None:
+            moves += self._coupled_additions(support, self.rules)
         for position in self.weakest(support)[:_N_WEAK] if len(support) > 1 else ():
-            smaller = np.delete(support, position)
+            smaller = self.without(support, position)
+            if smaller is None or not len(smaller):
+                continue
             change = self.additions(smaller)
-            change[support[position]] = np.inf
+            change[np.setdiff1d(support, smaller)] = np.inf
             moves.append(smaller)
             if np.isfinite(change.min(initial=np.inf)):
                 moves.append(np.append(smaller, np.argmin(change)))
         return moves
 
+    def _coupled_additions(self, support: np.ndarray, rules: Rules) -> list[np.ndarray]:
+        """Supports with a column that equalities couple to others, and the others it needs."""
+        coupled = np.setdiff1d(np.flatnonzero(rules.matrix.any(axis=0)), support)
+        _, left = self._taken(support)
+        pull = np.abs(self.triangle.T @ left)
+        pull /= np.maximum(np.linalg.norm(self.triangle, axis=0), 1e-300)
+        dislike = 1.0 - pull / max(pull.max(initial=0.0), 1e-300)
+        likely = coupled[np.argsort(dislike[coupled])][:_N_COUPLED]
+        return [rules.completed(support, int(column), dislike) for column in likely]
+
+    def closed(self, support: np.ndarray) -> np.ndarray | None:
+        """Support without what the rules force to zero; None where no model has it."""
+        return support if self.rules is None else self.rules.closed(support)
+
     def best(self, support: np.ndarray) -> np.ndarray:
         """Find the support of the highest evidence: down from all columns, and from the given."""
-        starts = (np.arange(self.n_candidates), support)
+        every = self.closed(np.arange(self.n_candidates))
+        starts = (support if every is None else every, support)
         ends = [self.improve(min(self.descend(start), key=self.score)) for start in starts]
         return min(ends, key=self.score)

@@ -62,7 +62,9 @@ class TaylorRows(NamedTuple):
     n_initial_orders: int
     nodes: tuple[int, ...]  # its length: nodes that a row may touch, 3 with central rows, else 2
     uniform: bool  # all links of a series are alike; only general kernels ask
-    lanes: tuple[int, ...]  # its length W: series side by side in one SIMD register
+    lanes: tuple[int, ...]  # its length W: series side by side in one SIMD register, or ...
+    ends: tuple[int, ...]  # its length 2: the two halves of one series, from its ends, else 1
+    length: int  # nodes of a lane: n_nodes, or those of a half, the middle node included
     width: tuple[int, ...]  # its length: numbers that a row operation takes at once
     sizes: tuple[tuple[int, ...], ...]  # lengths Q, V, R where they are compiled in, else ()
 
@@ -70,6 +72,11 @@ class TaylorRows(NamedTuple):
     def n_unknowns(self) -> int:
         """Unknowns per node, V * R."""
         return self.coefficients.shape[3] * self.coefficients.shape[4]
+
+    @property
+    def n_abreast(self) -> int:
+        """Series of a block."""
+        return len(self.lanes) // len(self.ends)
 
     @property
     def triangle_size(self) -> int:
@@ -89,11 +96,12 @@ def _link_tables(n_orders: int, central: bool) -> tuple[Array, Array, Array]:
 
 def flatten_batch(array: Array, batch: tuple[int, ...], n_core: int) -> Array:
     """Leading dimensions to one: the product of `batch`, or 1 where all series share the values."""
-    lead, core = array.shape[: array.ndim - n_core], array.shape[array.ndim - n_core :]
-    if prod(lead) != 1 and lead != batch:
-        array = np.broadcast_to(array, batch + core)
+    n_lead = array.ndim - n_core
+    lead, core = array.shape[:n_lead], array.shape[n_lead:]
+    if lead != batch and prod(lead) != 1:
+        array = np.ascontiguousarray(np.broadcast_to(array, batch + core))
         lead = batch
-    return read_only(np.ascontiguousarray(array).reshape((prod(lead), *core)))
+    return read_only(array.reshape((prod(lead), *core)))
 
 
 def read_only(array: Array) -> Array:
@@ -113,8 +121,20 @@ def flatten_right_side(inputs: OdeInputs) -> tuple[Array, Array]:
     return flatten_batch(rhs, shape.batch, 2), flatten_batch(initial, shape.batch, 3)
 
 
-def taylor_rows(inputs: OdeInputs) -> TaylorRows:
-    """Lay validated inputs out for the kernels, sharing memory where it can."""
+@cache
+def zero_right_side(lengths: tuple[int, ...]) -> tuple[Array, Array, Array]:
+    """A right side of zeros, of shapes that serve every series and node."""
+    n_equations, n_dims, n_orders, _, n_initial_orders = lengths
+    shapes = (1, 1, n_equations), (1, 1, n_dims, n_initial_orders), (1, 1, n_dims * n_orders)
+    rhs, initial, target = (read_only(np.zeros(shape)) for shape in shapes)
+    return rhs, initial, target
+
+
+def taylor_rows(inputs: OdeInputs, halve: bool = False) -> TaylorRows:
+    """Lay validated inputs out for the kernels, sharing memory where it can.
+
+    With `halve`, a few long series may be worked on from both ends.
+    """
     shape, central = inputs.shape, inputs.central
     n_series, n_orders = prod(shape.batch), shape.n_orders
     steps = flatten_batch(inputs.steps, shape.batch, 1)
@@ -126,6 +146,9 @@ def taylor_rows(inputs: OdeInputs) -> TaylorRows:
     unrolled = small and (scalar or many)
     abreast = LANES if unrolled else GENERAL_LANES
     n_lanes = abreast if n_series >= abreast and (unrolled or many) else 1
+    n_ends = 1
+    if halve and unrolled and n_lanes == 1 and shape.n_steps >= 4 + 2 * shape.n_initial_steps:
+        n_lanes = n_ends = 2
     wide = not unrolled and n_lanes == 1
     return TaylorRows(
         flatten_batch(inputs.coefficients, shape.batch, 4),
@@ -141,6 +164,8 @@ def taylor_rows(inputs: OdeInputs) -> TaylorRows:
         (0,) * (3 if central else 2),
         not unrolled and _is_constant(steps) and _is_constant(weight_smooth),
         (0,) * n_lanes,
+        (0,) * n_ends,
+        shape.n_steps // n_ends + n_ends - 1,
         (0,) * (WIDTH if wide else n_lanes),
         tuple((0,) * n for n in (n_equations, n_dims, n_orders)) if unrolled else (),
     )

@@ -47,7 +47,11 @@ def clean_name(name: str) -> str:
 
 
 def format_equations(
-    targets: list[str], terms: list[str], coef: ArrayLike, order: int = 1
+    targets: list[str],
+    terms: list[str],
+    coef: ArrayLike,
+    order: int = 1,
+    coef_std: ArrayLike | None = None,
 ) -> list[str]:
     """Write one line per target, such as ``x' = -10.0 x + 10.0 y``.
 
@@ -58,9 +62,12 @@ def format_equations(
     terms : list of str
         Names of the candidate terms, one per column of `coef`.
     coef : array-like of shape (n_targets, n_terms)
-        Coefficients; exact zeros are left out. Six significant digits are written.
+        Coefficients; exact zeros are left out.
     order : int, default=1
         Order of the derivative on the left-hand side.
+    coef_std : array-like of shape (n_targets, n_terms), default=None
+        Standard errors. Two of their digits are written, but never less than two nor more than
+        six digits of a coefficient; six without them.
 
     Returns
     -------
@@ -78,12 +85,15 @@ def format_equations(
     >>> from smnn_np.text import format_equations
     >>> format_equations(["x", "z"], ["1", "x", "x z"], [[0, -10, 0], [0.5, 0, 1 / 3]])
     ["x' = -10.0 x", "z' = 0.5 + 0.333333 x z"]
+    >>> format_equations(["x"], ["x"], [[1.23456]], coef_std=[[0.012]])
+    ["x' = 1.235 x"]
     """
     matrix = _as_matrix("coef", coef, targets, terms)
+    errors = _errors(coef_std, targets, terms)
     written = [_parseable(term) for term in terms]
     return [
-        f"{target}{_QUOTE * order} = {_sum_of_terms(written, row, _plain_numbers(row))}"
-        for target, row in zip(targets, matrix, strict=True)
+        f"{target}{_QUOTE * order} = {_sum_of_terms(written, row, _plain_numbers(row, row_std))}"
+        for target, row, row_std in zip(targets, matrix, errors, strict=True)
     ]
 
 
@@ -130,13 +140,17 @@ def format_equations_with_errors(
 
 
 def latex_equations(
-    targets: list[str], terms: list[str], coef: ArrayLike, order: int = 1
+    targets: list[str],
+    terms: list[str],
+    coef: ArrayLike,
+    order: int = 1,
+    coef_std: ArrayLike | None = None,
 ) -> list[str]:
     r"""Write one LaTeX formula per target, without dollar signs.
 
     Parameters
     ----------
-    targets, terms, coef, order : list of str, list of str, array-like, int
+    targets, terms, coef, order, coef_std : list of str, list of str, array-like, int, array-like
         As in `format_equations`. Names of several letters are set upright, ``x0`` becomes
         :math:`x_{0}`, and Greek names become letters.
 
@@ -152,10 +166,11 @@ def latex_equations(
     \dot{x} = -1.0\, x + 0.25\, x^{2}\, \mathrm{hare}
     """
     matrix = _as_matrix("coef", coef, targets, terms)
+    errors = _errors(coef_std, targets, terms)
     written = [_latex_term(term) for term in terms]
     lines = []
-    for target, row in zip(targets, matrix, strict=True):
-        numbers = [_latex_number(number) for number in _plain_numbers(row)]
+    for target, row, row_std in zip(targets, matrix, errors, strict=True):
+        numbers = [_latex_number(number) for number in _plain_numbers(row, row_std)]
         right = _sum_of_terms(written, row, numbers, space="\\, ")
         lines.append(f"{_latex_rate(target, order)} = {right}")
     return lines
@@ -232,14 +247,27 @@ def _sum_of_terms(
     return text or "0"
 
 
-def _plain_numbers(row: NDArray[np.float64]) -> list[str]:
+def _errors(
+    coef_std: ArrayLike | None, targets: list[str], terms: list[str]
+) -> NDArray[np.float64]:
+    """Return standard errors as a matrix: zeros where there are none."""
+    none = np.zeros((len(targets), len(terms)))
+    return none if coef_std is None else _as_matrix("coef_std", coef_std, targets, terms)
+
+
+def _plain_numbers(row: NDArray[np.float64], row_std: NDArray[np.float64]) -> list[str]:
     """Write the magnitude of every coefficient of one equation."""
-    return [_plain_number(abs(value)) for value in row.tolist()]
+    pairs = zip(row.tolist(), row_std.tolist(), strict=True)
+    return [_plain_number(abs(value), std) for value, std in pairs]
 
 
-def _plain_number(value: float) -> str:
-    """Write six significant digits, the shortest text that reads back as them."""
-    return repr(float(f"{value:.{_SIGNIFICANT_DIGITS}g}"))
+def _plain_number(value: float, std: float = 0.0) -> str:
+    """Write as many digits as the error leaves, the shortest text that reads back as them."""
+    digits = _SIGNIFICANT_DIGITS
+    if math.isfinite(std) and std > 0 and value > 0:
+        wanted = math.floor(math.log10(value)) - math.floor(math.log10(std)) + 2
+        digits = max(2, min(wanted, digits))
+    return repr(float(f"{value:.{digits}g}"))
 
 
 def _number_with_error(value: float, std: float) -> str:

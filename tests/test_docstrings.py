@@ -23,14 +23,18 @@ ERRORS = {"GL08", "PR01", "PR02", "PR03", "PR04", "PR07", "RT01", "SS01"}
 # Values that only the library makes: no user calls their constructor. Those with fields document
 # them as attributes.
 RESULTS = {
+    "smnn_np.Bootstrap",
+    "smnn_np.Profile",
     "smnn_np.Factor",
     "smnn_np.Mechanism",
     "smnn_np.OdeGradients",
+    "smnn_np.display.Curve",
     "smnn_np.display.RunCurves",
 }
 # What the factor offers to other files of the package, on flat arrays.
 INTERNAL = {
-    f"smnn_np.Factor.{name}" for name in ("judge", "solve_adjoint", "solve_rows", "to_output")
+    f"smnn_np.Factor.{name}"
+    for name in ("judge", "pull", "right_side", "solve_adjoint", "solve_rows", "to_output")
 }
 
 
@@ -56,12 +60,13 @@ def resolve(full_name: str) -> Any:
 
 
 def public_methods() -> Iterator[str]:
-    """Yield the methods that the public classes define themselves, not those they inherit."""
+    """Yield the methods that the public classes define, or inherit inside the package."""
     for full_name in OBJECTS:
         value = resolve(full_name)
         if inspect.isclass(value):
-            for name, member in vars(value).items():
-                if inspect.isroutine(member) and not name.startswith("_"):
+            own = (each for each in value.__mro__ if each.__module__.startswith("smnn_np"))
+            for name in {name for each in own for name in vars(each)}:
+                if inspect.isroutine(getattr(value, name)) and not name.startswith("_"):
                     yield f"{full_name}.{name}"
 
 

@@ -41,7 +41,7 @@ def with_entry(shape, index, value):
 class FakeCuPyArray:
     """Stands in for cupy.ndarray, which is known by its module."""
 
-    dtype = np.dtype(np.float64)
+    ndim, dtype = 1, np.dtype(np.float64)
 
 
 FakeCuPyArray.__module__ = "cupy"
@@ -157,7 +157,7 @@ TYPE_ERRORS = {
     "rhs is a masked array, ~ fill the masked entries with any finite number and give them w": {
         "rhs": np.ma.masked_equal(np.ones((5, 1)), 1)
     },
-    "initial is a CuPy array, NumPy is wanted: ~ later release; pass cupy.asnumpy(initial)": {
+    "initial is a CuPy array, but coefficients is a NumPy array: one kind is wanted; convert by ": {
         "initial": FakeCuPyArray()
     },
     "n_steps = 5.0: an integer >= 0 is wanted": {"n_steps": 5.0},

@@ -14,7 +14,10 @@ SCRIPTS = sorted((ROOT / "examples").glob("plot_*.py"))
 
 # The largest RESULT each script may end with: an error, so smaller is better.
 LARGEST = {
+    "plot_bridge_jax": 0.02,
+    "plot_bridge_torch": 0.02,
     "plot_discover_lorenz": 0.05,
+    "plot_discoverer_structure": 0.05,
     "plot_factorizations": 1e-6,
     "plot_linear_ode": 1e-3,
     "plot_paper_damped_sine": 0.03,
@@ -32,6 +35,8 @@ LARGEST = {
 def test_example(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", [str(script)])
     result = runpy.run_path(str(script))["RESULT"]
+    if result is None:
+        pytest.skip(f"{script.stem} needs a package that is not installed")
     assert 0 <= result < LARGEST[script.stem]
 
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from smnn_np import dynamics
+from smnn_np._scaled import ScaledLibrary
 from smnn_np.banded import BorderedBands
 from smnn_np.border import eliminate_nodes, eliminate_pieces, solve_border
 from smnn_np.dynamics import Law
-from smnn_np.library import PolynomialLibrary, ScaledLibrary
+from smnn_np.library import PolynomialLibrary
 from smnn_np.optimize import JointFit, Measurements, gauss_newton
 
 
@@ -117,6 +118,32 @@ def test_defect_is_what_an_exact_trajectory_leaves():
     residual = law.residual(y, law.ends(y, xi))
     assert np.abs(residual).max() > 1e-7
     np.testing.assert_allclose(law.defect(y, xi, 1e-10), residual, atol=1e-9)
+
+
+def test_stiff_links_are_crossed_in_as_many_steps_as_they_take():
+    """One link in a hundred decays to e^-20: it alone is cut into shorter steps."""
+    n = 101
+    library = ScaledLibrary(PolynomialLibrary(1, 1), np.ones(1), np.ones(2))
+    step = np.where(np.arange(n - 1) == 40, 20.0, 0.2)
+    law = Law(library, np.zeros((1, 1)), step, np.ones(n - 1, dtype=bool), np.empty((n, 0)))
+    start, xi = np.full((n - 1, 1), 0.01), np.array([[0.0], [-1.0]])
+    arrival = law._arrival(start, xi, 1e-9)
+    np.testing.assert_allclose(arrival, start * np.exp(-step[:, None]), atol=1e-9)
+
+
+def test_an_iteration_that_keeps_its_promise_is_the_last(law):
+    """A linear problem is solved in one iteration, and no second one is needed to see it."""
+    rng = np.random.default_rng(3)
+    y, xi = rng.standard_normal((6, 2)), np.zeros((10, 2))
+    data = Measurements(y + 0.1, np.ones((6, 2)), np.full(2, 0.3))
+    term, target = np.array([0, 0]), np.array([0, 1])  # constants only
+    noise, empty = np.full(2, 0.1), np.zeros((0, 0))
+    start = JointFit(y, xi, empty, term, target, noise, 1.0, np.zeros((5, 2)))
+    fit = gauss_newton(law, data, start, 10, 0.05)
+    assert fit.converged
+    assert fit.n_iter == 1
+    again = gauss_newton(law, data, fit, 1, 0.05)
+    np.testing.assert_allclose(again.active_xi, fit.active_xi, atol=1e-6)
 
 
 def test_link_residual_falls_with_the_fifth_power_of_the_step():

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
 
-from smnn_np.library import PolynomialLibrary, ScaledLibrary, TransformerLibrary, build_library
+from smnn_np._scaled import ScaledLibrary
+from smnn_np.library import (
+    FormulaLibrary,
+    PolynomialLibrary,
+    TransformerLibrary,
+    build_library,
+)
 
 
 def five_point(function, points, step=1e-3):
@@ -47,6 +53,20 @@ def libraries():
 def test_jacobian_matches_five_point_differences(points, library):
     expected = five_point(library.values, points)
     np.testing.assert_allclose(library.jacobian(points), expected, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "library",
+    [*libraries(), FormulaLibrary(["x", "y", "z"], list("abcd"), ["v0", "sin(v1)", "v0*v2", "v2"])],
+    ids=lambda each: type(each).__name__,
+)
+def test_part_of_a_library_is_some_of_its_columns(points, library):
+    some = np.array([1, 3])
+    part = library.take(some)
+    np.testing.assert_array_equal(part.values(points), library.values(points)[:, some])
+    np.testing.assert_allclose(part.jacobian(points), library.jacobian(points)[:, some], rtol=1e-9)
+    last = part.take(np.array([1]))
+    np.testing.assert_array_equal(last.values(points), library.values(points)[:, [3]])
 
 
 def test_jacobian_at_zero_is_finite():

@@ -1,11 +1,17 @@
 """From outputs to ODEs: gradients of the whole network, units, well-posed by construction."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import smnn_np as smnn
+from smnn_np import SMNNRegressor, mechanism
 from smnn_np._objective import Objective
+from smnn_np._start import start_from_equations
+from smnn_np._training import Progress, descend, new_adam
 from smnn_np._trajectories import Units
+from smnn_np.adjoint import OdeGradients
 from smnn_np.mechanism import Design
 from smnn_np.network import Perceptron
 from smnn_np.testing import assert_close, five_point_gradient
@@ -29,6 +35,7 @@ OPTIONS = {
     "substeps": {"n_substeps": 3, "n_shapes": 2},
     "all": {"coupled": False, "n_shapes": 2, "learn_step": True, "learn_weights": True,
             "n_substeps": 2},
+    "all, coupled": {"n_shapes": 2, "learn_step": True, "learn_weights": True},
 }  # fmt: skip
 
 
@@ -63,6 +70,65 @@ def test_gradient_of_the_whole_network(option, rng):
     # Every kind of output takes part: the last layer's biases are one for each.
     parts = objective.design.cut(objective.network.layers(gradient)[-1][1][None])
     assert all(np.abs(part).min(initial=1.0) > 0 for part in parts)
+
+
+@pytest.fixture
+def foreign_solver(foreign, monkeypatch):
+    """Let the solver take foreign arrays, and nothing else where one is among its arguments."""
+    solve = mechanism.ode_solve_vjp
+
+    def solver(*, n_steps, **arguments):
+        kinds = {type(each) is foreign.Foreign for each in arguments.values()}
+        assert len(kinds) == 1
+        if kinds == {False}:
+            return solve(**arguments, n_steps=n_steps)
+        y, pull = solve(**{name: each.get() for name, each in arguments.items()}, n_steps=n_steps)
+
+        def pullback(y_bar):
+            return OdeGradients(*(foreign.asarray(each) for each in pull(y_bar.get())))
+
+        return foreign.asarray(y), pullback
+
+    monkeypatch.setattr(mechanism, "ode_solve_vjp", solver)
+    return foreign
+
+
+def twins(rng, foreign, **changes):
+    """The same objective and parameters, of NumPy's arrays and of foreign ones."""
+    here, flat = make_objective(rng, **changes)
+    arrays = {name: foreign.asarray(getattr(here, name)) for name in ("x", "z", "weight")}
+    there = replace(here, network=Perceptron(here.network.sizes, "tanh"), **arrays)
+    return (here, flat), (there, foreign.asarray(flat.copy()))
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+@pytest.mark.parametrize("option", ["plain", "all"])
+def test_loss_and_gradient_stay_with_the_module_of_their_arrays(option, loss, rng, foreign_solver):
+    (here, flat), (there, at) = twins(rng, foreign_solver, loss=loss, **OPTIONS[option])
+    wanted, got = here(flat, np.arange(4)), there(at, np.arange(4))
+    assert type(got[1]) is foreign_solver.Foreign
+    assert got[0] == pytest.approx(wanted[0], rel=1e-12)
+    assert_close(got[1].get(), wanted[1])
+    with pytest.raises(TypeError, match="foreign"):
+        replace(there, x=here.x)(at, np.arange(4))
+
+
+def test_training_stays_with_the_module_of_its_arrays(rng, foreign_solver):
+    """The start by equations, then Adam, then L-BFGS: the same parameters with either."""
+    settings = SMNNRegressor(max_iter=3, batch_size=3, shuffle=False)
+    ends = []
+    for objective, flat in twins(rng, foreign_solver, order=1, n_orders=3):
+        start_from_equations(objective, flat)
+        for solver in ("adam", "lbfgs"):
+            settings.solver = solver
+            progress = Progress(0.0, np.inf, None, lambda *_: None)
+            rng_of_batches = np.random.RandomState(0)
+            adam = new_adam(settings, flat)
+            descend(settings, objective, flat, adam, rng_of_batches, progress, 3)
+            assert type(progress.best_parameters) is type(flat)
+        ends.append(flat)
+    assert type(ends[1]) is foreign_solver.Foreign
+    assert_close(ends[1].get(), ends[0], scale=DIFFERENCES)
 
 
 @pytest.mark.parametrize("activation", ["identity", "logistic", "relu"])
@@ -126,8 +192,7 @@ def test_the_mechanism_is_the_same_ode_in_the_units_of_the_user(option, rng):
     design = Design(**{**BASE, **OPTIONS[option]}, step=np.full(20, 0.002))
     raw = 0.5 * rng.standard_normal((3, design.n_outputs))
     y = design.solve(raw, units.time, 21)[0] * units.y_scale + units.y_mean
-    mechanism = design.describe(raw, units, 21)
-    got = smnn.ode_solve(*mechanism, n_steps=21)[..., 0]
+    got = smnn.ode_solve(*design.describe(raw, units, 21), n_steps=21)[..., 0]
     # The two weigh rows differently; on a fine grid both are the ODE's solution.
     assert np.abs((got - y) / units.y_scale).max() < 1e-5
 

@@ -1,8 +1,6 @@
 """The perceptron: values, gradients of every block, one work space, arrays of any module."""
 
 import pickle
-import sys
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -67,32 +65,6 @@ def test_a_copy_leaves_the_work_space_behind():
     assert_close(pickle.loads(pickle.dumps(network)).forward(flat, x), wanted)
 
 
-class Foreign(np.ndarray):
-    """An array that refuses to meet NumPy's own, as a CuPy array does."""
-
-    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
-        for each in (*inputs, *(out or ())):
-            if isinstance(each, np.ndarray) and each.ndim and not isinstance(each, Foreign):
-                raise TypeError(f"{ufunc.__name__} of a NumPy and a foreign array")
-        bare = [each.view(np.ndarray) if isinstance(each, Foreign) else each for each in inputs]
-        target = {} if out is None else {"out": tuple(each.view(np.ndarray) for each in out)}
-        result = getattr(ufunc, method)(*bare, **target, **kwargs)
-        return out[0] if out is not None else np.asarray(result).view(Foreign)
-
-
-@pytest.fixture
-def foreign(monkeypatch):
-    """Return the module of foreign arrays."""
-    module = ModuleType("foreign_arrays")
-    for name in ("tanh", "maximum", "matmul", "sum"):
-        setattr(module, name, getattr(np, name))
-    module.empty = lambda shape, dtype=float: np.empty(shape, dtype).view(Foreign)
-    module.asarray = lambda array: np.asarray(array).view(Foreign)
-    monkeypatch.setitem(sys.modules, "foreign_arrays", module)
-    monkeypatch.setattr(Foreign, "__module__", "foreign_arrays")
-    return module
-
-
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 def test_arrays_of_another_module_stay_with_their_own(activation, foreign):
     network, flat, x = make(activation)
@@ -101,7 +73,7 @@ def test_arrays_of_another_module_stay_with_their_own(activation, foreign):
     there = foreign.asarray(flat), foreign.asarray(x)
     got = other.forward(*there), other.backward(there[0], foreign.asarray(np.ones((7, 2))))
     for g, w in zip(got, wanted, strict=True):
-        assert type(g) is Foreign
+        assert type(g) is foreign.Foreign
         assert_close(g.view(np.ndarray), w)
     with pytest.raises(TypeError, match="foreign"):
         other.forward(there[0], x)

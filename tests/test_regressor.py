@@ -14,6 +14,8 @@ from sklearn.preprocessing import StandardScaler
 
 import smnn_np as smnn
 from smnn_np import SMNNRegressor
+from smnn_np._objective import Objective
+from smnn_np.network import Perceptron
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -253,6 +255,41 @@ def test_a_diverging_fit_says_so_and_keeps_good_weights():
     with pytest.raises(FloatingPointError, match=r"diverged in iteration 2 .*learning_rate_init"):
         model.fit(X, y)
     assert np.abs(model.predict(X) - calm).max() < 1e-9
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_an_interrupted_fit_keeps_the_best_weights(solver, monkeypatch):
+    """Ctrl-C in the middle of an evaluation, after some that made things worse."""
+    X, y = oscillators(30)
+    call, losses, met = Objective.__call__, [], []
+
+    def evaluate(self, parameters, rows):
+        if len(losses) == 12:
+            raise KeyboardInterrupt
+        loss, gradient = call(self, parameters, rows)
+        losses.append(loss)
+        met.append(np.array(parameters))
+        return loss, gradient
+
+    monkeypatch.setattr(Objective, "__call__", evaluate)
+    model = small(solver=solver, max_iter=50, start="zero", learning_rate_init=0.3)
+    with pytest.warns(UserWarning, match=r"interrupted in iteration \d+: the best weights so far"):
+        model.fit(X, y)
+    assert 0 < model.n_iter_ <= 12
+    assert model.best_loss_ == min(model.loss_curve_)
+    best = met[int(np.argmin(np.abs(np.array(losses) - model.best_loss_)))]
+    assert (model._parameters == best).all()
+    assert model.predict(X).shape == y.shape
+
+
+def test_a_fit_that_cannot_begin_says_so_and_keeps_its_weights(monkeypatch):
+    """L-BFGS from weights whose outputs overflow."""
+    X, y = oscillators(30)
+    monkeypatch.setattr(Perceptron, "start", lambda self, rng: np.full(self.n_parameters, 1e200))
+    model = small(solver="lbfgs", start="zero")
+    with pytest.raises(FloatingPointError, match=r"diverged in iteration 1 \(loss not finite at"):
+        model.fit(X, y)
+    assert (model.coefs_[0] == 1e200).all()
 
 
 def test_copies_predict_the_same(learned):

@@ -147,6 +147,17 @@ def test_too_few_samples_are_named():
     assert SMNNSmoother().fit([0.0, 1.0, 2.0], [1.0, 2.0, 3.0]).order_ == [2]
 
 
+def test_times_that_are_none_are_named():
+    bad = np.where(T[4] == T, np.nan, T)
+    words = "t is nan in row 4, column 0 (1 entries are NaN or infinite): finite times are wanted"
+    with pytest.raises(ValueError, match=re.escape(words)):
+        SMNNSmoother().fit(bad, Y)
+    model = SMNNSmoother(order=3).fit(np.column_stack([T, T**2]), Y)
+    words = "t is inf in row 1, column 1 (1 entries are NaN or infinite): finite covariates"
+    with pytest.raises(ValueError, match=re.escape(words)):
+        model.predict([[0.0, 1.0], [0.5, np.inf]])
+
+
 def test_wrong_questions_are_named():
     model = SMNNSmoother(order=3).fit(T, Y)
     with pytest.raises(ValueError, match="derivative = 3: an integer from 0 to order - 1 = 2 is"):

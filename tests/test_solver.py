@@ -47,21 +47,23 @@ def test_auto_falls_back_series_by_series():
 
 
 @pytest.mark.parametrize("factorization", ["auto", "cholesky", "qr"])
-def test_factor_solves_as_ode_solve_does(factorization):
+def test_factor_solves_as_ode_solve_does(factorization, backend):
     case = random_ode(np.random.default_rng(3), batch=(4,), n_steps=9, n_dims=2, n_equations=2)
     y = smnn.ode_solve(**case, factorization=factorization)
+    there = backend.give(case)
     factor = smnn.ode_factorize(
-        case["coefficients"], case["steps"], n_steps=9, factorization=factorization
+        there["coefficients"], there["steps"], n_steps=9, factorization=factorization
     )
-    assert_close(factor.solve(case["rhs"], case["initial"]), y)
-    assert_close(factor.solve(2 * case["rhs"], 2 * case["initial"]), 2 * y)
+    assert_close(backend.take(factor.solve(there["rhs"], there["initial"])), y)
+    assert_close(backend.take(factor.solve(2 * there["rhs"], 2 * there["initial"])), 2 * y)
 
 
-def test_factor_without_initial_rows():
+def test_factor_without_initial_rows(backend):
     coefficients, rhs = np.ones((6, 2, 1, 2)), np.arange(12.0).reshape(6, 2)
     coefficients[:, 1, 0, 1] = -1.0
-    factor = smnn.ode_factorize(coefficients, 0.5, n_initial_steps=0)
-    assert_close(factor.solve(rhs), smnn.ode_solve(coefficients, rhs, None, 0.5))
+    factor = smnn.ode_factorize(backend.give(coefficients), 0.5, n_initial_steps=0)
+    y = backend.take(factor.solve(backend.give(rhs)))
+    assert_close(y, smnn.ode_solve(coefficients, rhs, None, 0.5))
 
 
 def test_layouts_and_read_only_inputs_change_nothing():
@@ -77,13 +79,13 @@ def test_layouts_and_read_only_inputs_change_nothing():
         np.testing.assert_array_equal(fortran[name], copy)
 
 
-def test_float32_in_float32_out():
+def test_float32_in_float32_out(backend):
     case = random_ode(np.random.default_rng(5), n_steps=8)
     small = {k: v.astype(np.float32) if isinstance(v, np.ndarray) else v for k, v in case.items()}
-    y, pullback = smnn.ode_solve_vjp(**small)
-    grads = pullback(np.ones_like(y))
+    y, pullback = smnn.ode_solve_vjp(**backend.give(small))
+    grads = pullback(backend.give(np.ones(y.shape, np.float32)))
     assert y.dtype == grads.coefficients.dtype == grads.steps.dtype == np.float32
-    assert_close(y, smnn.ode_solve(**case), dtype=np.float32)
+    assert_close(backend.take(y), smnn.ode_solve(**case), dtype=np.float32)
 
 
 def test_the_output_may_be_overwritten_without_harm_to_the_pullback():
@@ -96,30 +98,31 @@ def test_the_output_may_be_overwritten_without_harm_to_the_pullback():
 
 
 @pytest.mark.parametrize("factorization", ["auto", "cholesky", "qr"])
-def test_singular_block_names_step_and_series(factorization):
+def test_singular_block_names_step_and_series(factorization, backend):
     """Series 1 loses its links at step 3: node 4 and what follows hang in the air."""
     weights = np.ones((2, 7))
     weights[1, 3] = 0.0
     with pytest.raises(np.linalg.LinAlgError, match=r"series \(1,\).*at step \d.*undetermined"):
         smnn.ode_solve(
-            np.ones((2, 8, 1, 1, 3)),
-            np.ones((8, 1)),
+            backend.give(np.ones((2, 8, 1, 1, 3))),
+            backend.give(np.ones((8, 1))),
             START,
             0.1,
-            weight_smooth=weights,
-            weight_equation=np.where(np.arange(8) < 5, 1.0, 0.0)[:, None],
+            weight_smooth=backend.give(weights),
+            weight_equation=backend.give(np.where(np.arange(8) < 5, 1.0, 0.0)[:, None]),
             factorization=factorization,
         )
 
 
 @pytest.mark.parametrize("factorization", ["auto", "qr"])
 @pytest.mark.parametrize("level", [0.0, 1.0])
-def test_unknown_that_no_row_determines_is_refused(factorization, level):
+def test_unknown_that_no_row_determines_is_refused(factorization, level, backend):
     """Two dimensions, equations that only see the first: also with zeros on the right."""
     coefficients = np.zeros((9, 2, 2, 3))
     coefficients[:, :, 0] = np.random.default_rng(0).standard_normal((9, 2, 3))
+    coefficients, rhs = backend.give(coefficients), backend.give(np.full((9, 2), level))
     with pytest.raises(np.linalg.LinAlgError, match="undetermined"):
-        smnn.ode_solve(coefficients, np.full((9, 2), level), None, 0.1, factorization=factorization)
+        smnn.ode_solve(coefficients, rhs, None, 0.1, factorization=factorization)
 
 
 def test_missing_value_has_weight_zero():

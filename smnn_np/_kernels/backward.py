@@ -5,14 +5,14 @@ together; the inverse of their triangle is a root of its covariance.
 """
 
 import numpy as np
-from numba import njit
 
+from .jit import njit
 from .joint import _reflect, _sort_rows
 from .smooth import coast, load_noise, load_sample, unchanged
 from .transition import transition
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def retreat(
     rows, rhs, root, drive, design, weight, value, block, keys, scratch
 ):  # pragma: no cover
@@ -42,7 +42,7 @@ def retreat(
         rhs[i] = sign * block[order + i, order + n_states]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def push(rows, ahead, scratch):  # pragma: no cover
     """Turn rows on the predicted state into rows on the state before the step, in place."""
     order = ahead.shape[0]
@@ -56,7 +56,7 @@ def push(rows, ahead, scratch):  # pragma: no cover
             rows[i, c] = scratch[c]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def combine(kept, rows, rhs, both, keys, scratch, state, inverse):  # pragma: no cover
     """Solve for a state from the rows of both sides; inverse inverse^T is its covariance."""
     n = rows.shape[0]
@@ -82,7 +82,7 @@ def combine(kept, rows, rhs, both, keys, scratch, state, inverse):  # pragma: no
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _describe(state, inverse, design, mean, std):  # pragma: no cover
     """Fill mean, std (R,) of a node from its state and the root of its covariance."""
     order, n_states = mean.shape[0], state.shape[0]
@@ -100,7 +100,7 @@ def _describe(state, inverse, design, mean, std):  # pragma: no cover
         mean[0] += design[j] * state[order + j]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _steady_gains(
     kept, rows, root, drive, design, weight, block, both, keys, scratch, through, joint
 ):  # pragma: no cover
@@ -133,7 +133,7 @@ def _steady_gains(
         joint[:, j] = state
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _same_triangle(kept, reference):  # pragma: no cover
     """Whether two nodes' rows differ in their right-hand sides only."""
     n = kept.shape[0]
@@ -144,7 +144,7 @@ def _same_triangle(kept, reference):  # pragma: no cover
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _join(kept, rhs, joint, mean):  # pragma: no cover
     """Fill mean (R,) of a node where both sides are steady."""
     n = rhs.shape[0]
@@ -155,7 +155,7 @@ def _join(kept, rhs, joint, mean):  # pragma: no cover
         mean[r] = total
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def backward(
     steps, coefs, drive, design, value, weight, rule, slot, kept, mean, std
 ):  # pragma: no cover

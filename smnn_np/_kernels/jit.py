@@ -24,10 +24,11 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 
 def _stamp() -> str:
-    """Digest of the source of all kernels: what is compiled may hold code from any of them."""
-    digest = sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
+    """Digest of the CPU's kernels' source: what is compiled may hold code from any of them."""
+    digest, here = sha256(), Path(__file__).parent
+    for path in sorted(here.rglob("*.py")):
+        if here / "cuda" not in path.parents:
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

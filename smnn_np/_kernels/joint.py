@@ -40,7 +40,6 @@ def _sort_rows(block, n_rows, n_key, order, scratch):  # pragma: no cover
 @njit(nogil=True)
 def _reflect(block, first, n_rows, start, n_pivots, scratch):  # pragma: no cover
     """Triangularize columns start .. start + n_pivots - 1 of rows first .. n_rows - 1."""
-    n_columns = block.shape[1]
     for j in range(n_pivots):
         pivot, column = first + j, start + j
         norm = 0.0
@@ -54,26 +53,83 @@ def _reflect(block, first, n_rows, start, n_pivots, scratch):  # pragma: no cove
         norm *= np.sqrt(total)
         alpha = -norm if block[pivot, column] > 0.0 else norm
         head = block[pivot, column] - alpha
-        # v = (1, block[r] / head); beta = -head / alpha makes I - beta v v^T orthogonal.
-        beta = -head / alpha
-        for c in range(column + 1, n_columns):
-            scratch[c] = block[pivot, c]
         for r in range(pivot + 1, n_rows):
             block[r, column] /= head
-            factor = block[r, column]
-            if factor != 0.0:
-                for c in range(column + 1, n_columns):
-                    scratch[c] += factor * block[r, c]
-        for c in range(column + 1, n_columns):
-            scratch[c] *= beta
-            block[pivot, c] -= scratch[c]
-        for r in range(pivot + 1, n_rows):
-            factor = block[r, column]
-            if factor != 0.0:
-                for c in range(column + 1, n_columns):
-                    block[r, c] -= factor * scratch[c]
-            block[r, column] = 0.0
+        # v = (1, block[r] / head); beta = -head / alpha makes I - beta v v^T orthogonal.
+        _apply(block, pivot, n_rows, column, -head / alpha, scratch)
         block[pivot, column] = alpha
+
+
+@njit(nogil=True)
+def _apply(block, pivot, n_rows, column, beta, scratch):  # pragma: no cover
+    """Reflect the columns right of `column`, which holds v below its leading 1; clear it.
+
+    Two rows at a time: the short loops over columns are mostly entries and exits.
+    """
+    n_columns = block.shape[1]
+    odd = (n_rows - pivot) % 2 == 0
+    for c in range(column + 1, n_columns):
+        scratch[c] = block[pivot, c]
+    for r in range(pivot + 1, n_rows - 1, 2):
+        one, two = block[r, column], block[r + 1, column]
+        if one != 0.0 or two != 0.0:
+            for c in range(column + 1, n_columns):
+                scratch[c] += one * block[r, c] + two * block[r + 1, c]
+    if odd:
+        one = block[n_rows - 1, column]
+        for c in range(column + 1, n_columns):
+            scratch[c] += one * block[n_rows - 1, c]
+    for c in range(column + 1, n_columns):
+        scratch[c] *= beta
+        block[pivot, c] -= scratch[c]
+    for r in range(pivot + 1, n_rows - 1, 2):
+        one, two = block[r, column], block[r + 1, column]
+        if one != 0.0 or two != 0.0:
+            for c in range(column + 1, n_columns):
+                block[r, c] -= one * scratch[c]
+                block[r + 1, c] -= two * scratch[c]
+        block[r, column] = block[r + 1, column] = 0.0
+    if odd:
+        one = block[n_rows - 1, column]
+        for c in range(column + 1, n_columns):
+            block[n_rows - 1, c] -= one * scratch[c]
+        block[n_rows - 1, column] = 0.0
+
+
+@njit(nogil=True)
+def _load_node(block, weight, rhs, t):  # pragma: no cover
+    """Write the rows of node t's measurements below those carried."""
+    v, last = weight.shape[1], block.shape[1] - 1
+    for i in range(v):
+        for c in range(last):
+            block[v + i, c] = 0.0
+        block[v + i, i] = weight[t, i]
+        block[v + i, last] = rhs[t, i]
+
+
+@njit(nogil=True)
+def _load_link(block, left, right, columns, rhs, t):  # pragma: no cover
+    """Write the rows of the link from node t to the next below those."""
+    v, p = columns.shape[1], columns.shape[2]
+    for i in range(v):
+        row = 2 * v + i
+        for c in range(v):
+            block[row, c] = left[t, i, c]
+            block[row, v + c] = right[t, i, c]
+        for c in range(p):
+            block[row, 2 * v + c] = columns[t, i, c]
+        block[row, 2 * v + p] = rhs[t, i]
+
+
+@njit(nogil=True)
+def _shift(block, v, n_rows):  # pragma: no cover
+    """Drop the rows of the node that is done: the next node takes its columns."""
+    for r in range(v, n_rows):
+        for c in range(v):
+            block[r - v, c] = block[r, v + c]
+            block[r - v, v + c] = 0.0
+        for c in range(2 * v, block.shape[1]):
+            block[r - v, c] = block[r, c]
 
 
 @njit(nogil=True)
@@ -91,33 +147,17 @@ def eliminate(
     rows leave node t undetermined.
     """
     n_nodes, v = node_weight.shape
-    n_links = left.shape[0]
-    p = columns.shape[2]
+    n_links, p = left.shape[0], columns.shape[2]
     width = 2 * v + p + 1
     block = np.zeros((3 * v, width))
-    order = np.zeros(3 * v)
-    scratch = np.zeros(width)
-    for i in range(v):
-        for c in range(width):
-            block[i, c] = carry[i, c]
+    order, scratch = np.zeros(3 * v), np.zeros(width)
+    block[:v] = carry
     for t in range(n_nodes):
-        # Rows 0 .. v-1 hold the carried triangle of this node.
         n_rows = 2 * v
-        for i in range(v):
-            for c in range(width):
-                block[v + i, c] = 0.0
-            block[v + i, i] = node_weight[t, i]
-            block[v + i, width - 1] = node_rhs[t, i]
+        _load_node(block, node_weight, node_rhs, t)
         if t < n_links:
             n_rows = 3 * v
-            for i in range(v):
-                row = 2 * v + i
-                for c in range(v):
-                    block[row, c] = left[t, i, c]
-                    block[row, v + c] = right[t, i, c]
-                for c in range(p):
-                    block[row, 2 * v + c] = columns[t, i, c]
-                block[row, width - 1] = link_rhs[t, i]
+            _load_link(block, left, right, columns, link_rhs, t)
         _sort_rows(block, n_rows, 2 * v, order, scratch)
         _reflect(block, 0, n_rows, 0, v, scratch)
         for i in range(v):
@@ -128,12 +168,7 @@ def eliminate(
                 for c in range(width):
                     kept[t, i, c] = block[i, c]
         # What is left is on the next node and the parameters: triangularize, carry, spill.
-        for r in range(v, n_rows):
-            for c in range(v):
-                block[r - v, c] = block[r, v + c]
-                block[r - v, v + c] = 0.0
-            for c in range(2 * v, width):
-                block[r - v, c] = block[r, c]
+        _shift(block, v, n_rows)
         n_rows -= v
         _sort_rows(block, n_rows, v, order, scratch)
         n_carried = v if t < n_links else 0
@@ -146,9 +181,7 @@ def eliminate(
             for c in range(p + 1):
                 border[n_border, c] = block[r, 2 * v + c]
             n_border += 1
-    for i in range(v):
-        for c in range(width):
-            carry[i, c] = block[i, c]
+    carry[:] = block[:v]
     if n_links < n_nodes:
         _reflect(border, 0, n_border, 0, min(p + 1, n_border), scratch)
     return n_border

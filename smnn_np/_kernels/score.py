@@ -9,13 +9,13 @@ Shapes and arguments are those of ``smooth.py``.
 """
 
 import numpy as np
-from numba import njit
 
 from .backward import combine, push, retreat
+from .jit import njit
 from .transition import transition, transition_tangents
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def score(
     steps, coefs, drive, design, value, weight, rule, kept, of_squares, of_determinant
 ):  # pragma: no cover
@@ -68,7 +68,7 @@ def score(
                 of_determinant[k, order] += spread * noise[r, c]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _sensitivities(
     predicted, target, rows, state, inverse, pull, cross, information
 ):  # pragma: no cover

@@ -12,15 +12,15 @@ along a step. Everything is relative to the standard deviation of the measuremen
 """
 
 import numpy as np
-from numba import njit
 
+from .jit import njit
 from .joint import _reflect, _sort_rows
 from .transition import transition
 
 _FROZEN = 1e-13  # relative change of a triangle below which it counts as steady
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def load_noise(block, order):  # pragma: no cover
     """Write the rows of the driving noise on top: unit weight, value zero."""
     block[:order] = 0.0
@@ -28,7 +28,7 @@ def load_noise(block, order):  # pragma: no cover
         block[i, i] = 1.0
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def load_sample(block, row, order, design, weight, value):  # pragma: no cover
     """Write the row of a sample of x + design . effects."""
     width = block.shape[1]
@@ -40,7 +40,7 @@ def load_sample(block, row, order, design, weight, value):  # pragma: no cover
     block[row, width - 1] = weight * value
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _advance(
     triangle, rhs, back, root, drive, design, weight, value, block, keys, scratch
 ):  # pragma: no cover
@@ -80,7 +80,7 @@ def _advance(
     return log_determinant, block[n_rows - 1, order + n_states]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _steady_gain(
     triangle, back, root, drive, design, weight, block, keys, scratch, gain
 ):  # pragma: no cover
@@ -98,7 +98,7 @@ def _steady_gain(
         gain[n_states, j] = left
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def coast(rhs, gain, value, scratch):  # pragma: no cover
     """Step with a known gain: the triangle stays as it is."""
     n_states = rhs.shape[0]
@@ -111,7 +111,7 @@ def coast(rhs, gain, value, scratch):  # pragma: no cover
     return scratch[n_states]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def unchanged(triangle, before):  # pragma: no cover
     """Whether two triangles agree, column by column, up to the signs of their rows."""
     for c in range(triangle.shape[0]):
@@ -124,7 +124,7 @@ def unchanged(triangle, before):  # pragma: no cover
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def forward(
     steps, coefs, drive, design, value, weight, prior, rule, slot, kept
 ):  # pragma: no cover

@@ -7,14 +7,14 @@ doubled up from short ones. Bare float64 arrays in, bare arrays filled.
 """
 
 import numpy as np
-from numba import njit
 
+from .jit import njit
 from .joint import _reflect
 
 MAX_TERMS = 60
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _reduced_step(coef, step):  # pragma: no cover
     """Halve a step until the Taylor series converges fast; return it and how often."""
     order = coef.shape[0]
@@ -28,7 +28,7 @@ def _reduced_step(coef, step):  # pragma: no cover
     return step, n_doublings
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def transition(coef, step, points, shares, ahead, back, root):  # pragma: no cover
     """Fill ahead = exp(F step), back = exp(-F step) and root with root root^T = covariance.
 
@@ -76,7 +76,7 @@ def transition(coef, step, points, shares, ahead, back, root):  # pragma: no cov
         _double(ahead, back, root, scratch)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _integrate(step, points, shares, ahead, back, root):  # pragma: no cover
     """Fill the transition of x^(R) = white noise, whose impulse response is a power of time."""
     order = points.shape[0]
@@ -93,7 +93,7 @@ def _integrate(step, points, shares, ahead, back, root):  # pragma: no cover
             term *= step * points[g] / (order - r)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _times_companion(last, term, factor, out):  # pragma: no cover
     """Fill out = factor * companion(last) @ term; return its largest entry."""
     order = last.shape[0]
@@ -110,7 +110,7 @@ def _times_companion(last, term, factor, out):  # pragma: no cover
     return size
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _double(ahead, back, root, scratch):  # pragma: no cover
     """Go from a step to one of twice its length, in place."""
     order = ahead.shape[0]
@@ -123,7 +123,7 @@ def _double(ahead, back, root, scratch):  # pragma: no cover
     back[:] = back @ back
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def transition_tangents(coef, step, points, shares, d_ahead, d_noise):  # pragma: no cover
     """Fill d_ahead, d_noise (R, R, R): derivatives of exp(F step) and of its noise's covariance.
 
@@ -159,7 +159,7 @@ def transition_tangents(coef, step, points, shares, d_ahead, d_noise):  # pragma
         ahead = ahead @ ahead
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _tangent_series(coef, step, points, ahead, d_ahead, impulse, d_impulse):  # pragma: no cover
     """Add up the Taylor series of exp(s M) and of its derivatives, M in units of the step."""
     order, n_points = coef.shape[0], points.shape[0]

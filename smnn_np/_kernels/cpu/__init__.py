@@ -10,11 +10,14 @@ Both factorizations, Cholesky of the normal matrix and QR of the rows, leave the
 n the unknowns that a finished row may touch, with D^-1 on the diagonal.
 """
 
+from ..trust import ROUNDING
 from .blocks import (
     CONTRACTION,
     FINE,
     REJECTED,
+    ROUNDED,
     cholesky_blocks,
+    gather_blocks,
     gradient_blocks,
     qr_blocks,
     scatter_blocks,
@@ -26,7 +29,10 @@ __all__ = [
     "CONTRACTION",
     "FINE",
     "REJECTED",
+    "ROUNDED",
+    "ROUNDING",
     "cholesky_blocks",
+    "gather_blocks",
     "gradient_blocks",
     "log_determinant",
     "qr_blocks",

@@ -2,6 +2,12 @@
 
 All corrections of a block are made before the next block is begun, so that its triangle stays in
 the cache.
+
+A gradient is made of small differences ``b - A z``, and on fine grids these drown in the rounding
+of z to floats. Where that threatens, z becomes *twofold*: the sum of two floats, of which the high
+half stays as it is, and the low half, so many numbers behind it as `half` says, takes all further
+corrections. The high half's share of a residual is then rounded once and for all, as if the rows
+had been rounded, and the corrections converge.
 """
 
 from __future__ import annotations
@@ -9,40 +15,66 @@ from __future__ import annotations
 import numpy as np
 
 from ..jit import njit
+from ..trust import (
+    CONTRACTION,
+    CONVERGED,
+    FINE,
+    FLOOR,
+    LOST,
+    REJECTED,
+    REMAINDER,
+    ROUNDED,
+    STALL,
+    UNIT,
+)
 from . import kernel
-from .general.rows import OPTIONS, counts, node_scale
+from .general.rows import HELPER, OPTIONS, counts, node_scale
 
-CONTRACTION = 0.01  # each correction against the one before, for Cholesky to be believed
-REMAINDER = 2.0**-46  # 64 rounding units: what may be left, relative to the largest entry
-FLOOR = 1e-15  # of the largest unknown: what is smaller is not asked for relative accuracy
-STALL = 0.5  # corrections that shrink no faster have nothing more to win
-LOST = 0.5  # a last correction this large, relative to the solution: there is no solution
-FINE, REJECTED = -1, -2  # verdicts on a solution; another is the node at which it is lost
+
+@njit(**HELPER)
+def n_abreast(rows):
+    """Series of a block."""
+    return len(rows.lanes) // len(rows.ends)
+
+
+@njit(**HELPER)
+def _node(rows, end, k):
+    """The node that a lane is at, given its own count."""
+    return k if end == 0 else 2 * (rows.length - 1) - k
+
+
+@njit(**HELPER)
+def _failure(rows, failed, place):
+    """Node at which a series of a block failed, -1 if it did not."""
+    n_ends, first, node = len(rows.ends), rows.length, -1
+    for end in range(n_ends):
+        k = int(failed[place * n_ends + end])
+        if 0 <= k < first:  # what one lane lost, both have lost at the middle
+            first, node = k, _node(rows, end, k)
+    return node
 
 
 @njit(**OPTIONS)
 def cholesky_blocks(rows, listed, triangle, status):
     """Factorize; status (n,) is -1 or the node of a bad pivot."""
-    n_lanes = len(rows.lanes)
-    failed = np.zeros(n_lanes)
-    for block in range(-(-listed.size // n_lanes)):
+    abreast, failed = n_abreast(rows), np.zeros(len(rows.lanes))
+    for block in range(-(-listed.size // abreast)):
         kernel.factor_cholesky(rows, listed, block, triangle, failed)
-        for lane in range(min(n_lanes, listed.size - block * n_lanes)):
-            status[block * n_lanes + lane] = int(failed[lane])
+        for k in range(min(abreast, listed.size - block * abreast)):
+            status[block * abreast + k] = _failure(rows, failed, k)
 
 
 @njit(**OPTIONS)
 def qr_blocks(rows, listed, triangle, status):
     """Factorize; status (n,) is -1 or the node of an unusable pivot."""
-    n_lanes = len(rows.lanes)
-    failed = np.zeros(n_lanes)
-    for block in range(-(-listed.size // n_lanes)):
+    abreast, failed = n_abreast(rows), np.zeros(len(rows.lanes))
+    for block in range(-(-listed.size // abreast)):
         kernel.factor_qr(rows, listed, block, triangle, failed)
-        for lane in range(min(n_lanes, listed.size - block * n_lanes)):
-            status[block * n_lanes + lane] = int(failed[lane])
+        for k in range(min(abreast, listed.size - block * abreast)):
+            status[block * abreast + k] = _failure(rows, failed, k)
 
 
-@njit(**OPTIONS)
+@njit(**HELPER)
 def _worst_ratio(now, before, floor, lane, n_lanes):
     """Largest ratio over a lane's unknowns, each against no less than `floor` of the largest.
 
@@ -60,105 +92,222 @@ def _worst_ratio(now, before, floor, lane, n_lanes):
     return worst
 
 
-@njit(**OPTIONS)
-def _worst_node(x, lane, n_lanes, m):
-    """Node of the largest entry of a lane."""
+@njit(**HELPER)
+def _worst_node(rows, x, lane, m):
+    """Node of the largest entry of a series whose first lane this is."""
     worst, node = -1.0, 0
-    for k in range(x.size // (m * n_lanes)):
-        for i in range(m):
-            value = abs(x[(k * m + i) * n_lanes + lane])
-            if value > worst or np.isnan(value):
-                worst, node = value, k
+    for end in range(len(rows.ends)):
+        for k in range(rows.length):
+            for i in range(m):
+                value = abs(x[(k * m + i) * len(rows.lanes) + lane + end])
+                if value > worst or np.isnan(value):
+                    worst, node = value, _node(rows, end, k)
     return node
+
+
+@njit(**HELPER)
+def _pool(rows, norms):
+    """Give both lanes of a series the larger of their two norms, NaN if one is."""
+    n_ends = len(rows.ends)
+    for k in range(0, norms.size, n_ends):
+        for end in range(1, n_ends):
+            if not norms[k] >= norms[k + end] and not np.isnan(norms[k]):
+                norms[k] = norms[k + end]
+        norms[k : k + n_ends] = norms[k]
+
+
+@njit(**HELPER)
+def _pool_sums(rows, sums):
+    """Give both lanes of a series the sum of their two numbers."""
+    n_ends = len(rows.ends)
+    for k in range(0, sums.size, n_ends):
+        total = 0.0
+        for end in range(n_ends):
+            total += sums[k + end]
+        sums[k : k + n_ends] = total
+
+
+@njit(**HELPER)
+def _least(sums, lane, n_lanes):
+    """The smallest square of a kind of residuals; kinds without one do not count."""
+    least = np.inf
+    for k in range(lane, 3 * n_lanes, n_lanes):
+        if sums[k] > 0.0:
+            least = min(least, sums[k])
+    return least
 
 
 @njit(**OPTIONS)
 def solve_blocks(
-    rows, listed, wanted, right_side, triangle, prove, n_corrections, z, verdict, left
-):
+    rows, listed, wanted, right_side, triangle, how, z, half, parts, verdict, left
+):  # fmt: skip
     """Solve and refine z for ``right_side = (rhs, initial, target)``.
 
-    With `prove`, corrections are made until the solution is proven, and a series for which that
-    takes more than `n_corrections` or which does not contract is REJECTED. Otherwise they are made
-    until none is left to make, or until they no longer shrink: even a good triangle may give a
-    first solution that is far off, because ``A^T b`` has lost digits, and each correction then
-    wins many back. Corrections that stay as large as the solution mean that the rows do not
-    determine it. left (n,) receives the last correction relative to the solution.
+    ``how = (prove, n_corrections, rounding)``. With `prove`, corrections are made until the
+    solution is proven, and a series for which that takes more than `n_corrections` or which does
+    not contract is REJECTED. Otherwise they are made until none is left to make, or until they no
+    longer shrink: even a good triangle may give a first solution that is far off, because
+    ``A^T b`` has lost digits, and each correction then wins many back. Corrections that stay as
+    large as the solution mean that the rows do not determine it. left (n,) receives the last
+    correction relative to the solution. Series whose residuals are spoilt by the rounding of z are
+    ROUNDED, and so are those that were before.
+
+    Where `half` is not 0, z holds what this found before, and a low half is made for the series
+    that were ROUNDED, by corrections until these too have converged or no longer shrink; `parts`
+    then is of length 2 where kernels are unrolled. Returns how many series are ROUNDED.
     """
     rhs, initial, target = right_side
+    prove, n_corrections, rounding = how
     n_lanes = len(rows.lanes)
     m = rows.coefficients.shape[3] * rows.coefficients.shape[4]
-    stride = rows.n_nodes * m * n_lanes + len(rows.width)
+    stride = rows.length * m * n_lanes + len(rows.width)
+    abreast, n_ends = n_abreast(rows), len(rows.ends)
     x, share = np.zeros(stride), np.zeros(n_lanes)
     norms, size = np.zeros((3, m * n_lanes)), np.zeros(m * n_lanes)
-    for block in range(-(-listed.size // n_lanes)):
+    sums, energies = np.zeros(5 * n_lanes), np.zeros(n_lanes)
+    forced = np.zeros(n_lanes, np.bool_)
+    first, n_rounded = 1 if half > 0 else 0, 0
+    for block in range(-(-listed.size // abreast)):
         start = block * stride
-        z[start : start + stride] = 0.0
         for lane in range(n_lanes):
-            share[lane] = 1.0 if counts(wanted, block, lane, n_lanes) else 0.0
+            k = lane // n_ends
+            on = counts(wanted, block, k, abreast)
+            if on and half > 0:
+                on = verdict[block * abreast + k] == ROUNDED
+            share[lane] = 1.0 if on else 0.0
+            forced[lane] = on and verdict[block * abreast + k] == ROUNDED
+            if forced[lane] and half == 0 and lane % n_ends == n_ends - 1:
+                verdict[block * abreast + k] = FINE
+        if half == 0:
+            z[start : start + stride] = 0.0
+        elif not share.any():
+            continue
         norms[:] = np.inf
-        for correction in range(n_corrections + 1):
+        energies[:] = np.inf
+        for correction in range(first, n_corrections + 1):
             earlier, before = norms[correction % 3], norms[(correction + 1) % 3]
             now = norms[(correction + 2) % 3]
-            if correction == 0:
+            if correction == 0 and len(rows.sizes) > 0:
                 kernel.begin(rows, listed, block, rhs, initial, target, triangle, z, start, x)
             else:
-                kernel.descend(rows, listed, block, rhs, initial, target, triangle, z, start, x)
-            kernel.ascend(rows, listed, block, triangle, x, share, z, start, now, size)
+                kernel.descend(
+                    rows, listed, block, rhs, initial, target, triangle, z, start, half, parts,
+                    x, sums,
+                )  # fmt: skip
+            kernel.ascend(
+                rows, listed, block, triangle, x, share, z, start, half, parts, now, size, sums
+            )
             if correction == 0:
                 continue
-            for lane in range(n_lanes):
+            _pool(rows, now)
+            _pool(rows, size)
+            _pool_sums(rows, sums)
+            for lane in range(0, n_lanes, n_ends):
                 if share[lane] == 0.0:
                     continue
-                place = block * n_lanes + lane
-                ratio = _worst_ratio(now, before, FLOOR, lane, n_lanes)
-                left[place] = _worst_ratio(now, size, FLOOR, lane, n_lanes)
-                done = ratio * left[place] <= REMAINDER
-                if prove:
-                    good = ratio <= CONTRACTION
-                    done = done and good
-                    lost = not good or (correction == n_corrections and not done)
-                    verdict[place] = REJECTED if lost else FINE
+                place = block * abreast + lane // n_ends
+                energy = sums[4 * n_lanes + lane]
+                if half > 0:
+                    done = energy <= CONVERGED**2 * _least(sums, lane, n_lanes)
+                    lost = not energy <= STALL**2 * energies[lane]
+                    energies[lane] = energy
                 else:
-                    # A correction that undoes one that was far off is as large: compare every
-                    # other one.
-                    lost = not _worst_ratio(now, earlier, 1.0, lane, n_lanes) <= STALL
-                    done = done or lost or correction == n_corrections
-                    if done and not _worst_ratio(now, size, 1.0, lane, n_lanes) <= LOST:
-                        verdict[place] = _worst_node(x, lane, n_lanes, m)
+                    ratio = _worst_ratio(now, before, FLOOR, lane, n_lanes)
+                    left[place] = _worst_ratio(now, size, FLOOR, lane, n_lanes)
+                    done = ratio * left[place] <= REMAINDER
+                    if prove:
+                        good = ratio <= CONTRACTION
+                        done = done and good
+                        lost = not good or (correction == n_corrections and not done)
+                        verdict[place] = REJECTED if lost else FINE
+                    else:
+                        # A correction that undoes one that was far off is as large: compare every
+                        # other one.
+                        lost = not _worst_ratio(now, earlier, 1.0, lane, n_lanes) <= STALL
+                        done = done or lost or correction == n_corrections
+                        if done and not _worst_ratio(now, size, 1.0, lane, n_lanes) <= LOST:
+                            verdict[place] = _worst_node(rows, x, lane, m)
+                    if done and verdict[place] == FINE:
+                        noise = UNIT**2 * sums[3 * n_lanes + lane] + ratio**2 * energy
+                        if forced[lane] or not noise <= rounding**2 * sums[lane]:
+                            verdict[place] = ROUNDED
+                            n_rounded += 1
                 if done or lost:
-                    share[lane] = 0.0
+                    share[lane : lane + n_ends] = 0.0
             if not share.any():
                 break
+    return n_rounded
 
 
 @njit(**OPTIONS)
-def gradient_blocks(rows, listed, valid, rhs, initial, y, a, bars):
-    """Add the gradients of the valid series, given y (B, T, m) and the blocks of a."""
-    n_lanes = len(rows.lanes)
+def gradient_blocks(rows, listed, valid, rhs, initial, y, z, a, half, parts, bars):
+    """Add the gradients of the valid series.
+
+    The solution is y (B, T, m), or a twofold z where `half` is not 0; a has as many halves.
+    """
     m = rows.coefficients.shape[3] * rows.coefficients.shape[4]
-    stride = rows.n_nodes * m * n_lanes + len(rows.width)
-    for block in range(-(-listed.size // n_lanes)):
+    stride, abreast = rows.length * m * len(rows.lanes) + len(rows.width), n_abreast(rows)
+    for block in range(-(-listed.size // abreast)):
+        if not valid[block * abreast : (block + 1) * abreast].any():
+            continue
         kernel.gradients(
-            rows, listed, block, valid, rhs, initial, y, a, block * stride, bars
+            rows, listed, block, valid, rhs, initial, y, z, a, block * stride, half, parts, bars
         )  # fmt: skip
+
+
+@njit(**HELPER)
+def _lane_scale(rows, b, end, k):
+    """What a lane's unknowns at its count k are scaled by: backwards, steps are negative."""
+    if end == 0:
+        return node_scale(rows, b, min(k, rows.length - 2))
+    return -node_scale(rows, b, _node(rows, end, k) - 1)
 
 
 @njit(**OPTIONS)
 def scatter_blocks(rows, listed, valid, z, y):
     """Write the valid series' derivatives y (B, T, m) from the scaled unknowns z."""
-    n_lanes, dims, orders = len(rows.lanes), rows.coefficients.shape[3], rows.coefficients.shape[4]
-    m = dims * orders
-    stride = rows.n_nodes * m * n_lanes + len(rows.width)
-    for place in range(listed.size):
+    n_lanes, n_ends = len(rows.lanes), len(rows.ends)
+    dims, orders = rows.coefficients.shape[3], rows.coefficients.shape[4]
+    stride = rows.length * dims * orders * n_lanes + len(rows.width)
+    for each in range(listed.size * n_ends):
+        place, end = each // n_ends, each % n_ends
         if not valid[place]:
             continue
-        b, at = listed[place], place // n_lanes * stride + place % n_lanes
-        for t in range(rows.n_nodes):
-            inverse = 1.0 / node_scale(rows, b, t)
+        b, start = listed[place], each // n_lanes * stride + each % n_lanes
+        for k in range(rows.length):
+            t = _node(rows, end, k)
+            if t >= rows.n_nodes or (end == 1 and k == rows.length - 1):
+                continue  # not there, or the other lane's
+            inverse = 1.0 / _lane_scale(rows, b, end, k)
+            at = start + k * dims * orders * n_lanes
             for v in range(dims):
                 power = 1.0
                 for r in range(orders):
                     y[b, t, v * orders + r] = z[at] * power
                     power *= inverse
+                    at += n_lanes
+
+
+@njit(**OPTIONS)
+def gather_blocks(rows, listed, valid, y, z):
+    """Write the scaled unknowns z of the valid series from their derivatives y (B, T, m)."""
+    n_lanes, n_ends = len(rows.lanes), len(rows.ends)
+    dims, orders = rows.coefficients.shape[3], rows.coefficients.shape[4]
+    stride = rows.length * dims * orders * n_lanes + len(rows.width)
+    for each in range(listed.size * n_ends):
+        place, end = each // n_ends, each % n_ends
+        if not valid[place]:
+            continue
+        b, start = listed[place], each // n_lanes * stride + each % n_lanes
+        for k in range(rows.length):
+            t = _node(rows, end, k)
+            if t >= rows.n_nodes:
+                continue
+            scale = _lane_scale(rows, b, end, k)
+            at = start + k * dims * orders * n_lanes
+            for v in range(dims):
+                power = 1.0
+                for r in range(orders):
+                    z[at] = y[b, t, v * orders + r] * power
+                    power *= scale
                     at += n_lanes

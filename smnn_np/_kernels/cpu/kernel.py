@@ -1,7 +1,8 @@
 """The kernels of one block, by the type of its rows: unrolled ones or general ones.
 
 Each stub below stands, in compiled code, for the kernel of its name in `unrolled` where the rows
-carry their sizes in their type (``rows.sizes``), else for the one in `general`.
+carry their sizes in their type (``rows.sizes``), else for the one in `general`; the latter is
+compiled in place, since LLVM optimizes all of a function anew in every function that calls it.
 
 Spelled out one by one on purpose. One closure for all of them, taking ``*arguments``, compiles and
 gave wrong results now and then once its machine code came from the disk.
@@ -9,7 +10,6 @@ gave wrong results now and then once its machine code came from the disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from numba.extending import overload
@@ -28,78 +28,87 @@ def factor_qr(rows, listed, block, triangle, failed):
 
 
 def begin(rows, listed, block, rhs, initial, target, triangle, z, start, x):
-    """``x = U^-T (target + A^T b)``; z holds zeros."""
+    """``x = U^-T (target + A^T b)``; z holds zeros. Only unrolled rows gain by it, and have it."""
 
 
-def descend(rows, listed, block, rhs, initial, target, triangle, z, start, x):
-    """``x = U^-T (target + A^T (b - A z))``."""
+def descend(rows, listed, block, rhs, initial, target, triangle, z, start, half, parts, x, sums):
+    """``x = U^-T (target + A^T (b - A z))``; sums (5, W), but the last: squares of residuals."""
 
 
-def ascend(rows, listed, block, triangle, x, share, z, start, largest, size):
-    """Add ``U^-1 D^-1 x`` to z in the lanes where share (W,) is 1."""
+def ascend(rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums):
+    """Add ``U^-1 D^-1 x`` to z, or to its low half, in the lanes where share (W,) is 1."""
 
 
-def gradients(rows, listed, block, valid, rhs, initial, y, a, start, bars):
+def gradients(rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars):
     """Add the gradients in all inputs to the seven arrays of `bars`."""
 
 
-def _choose(rows: Any, name: str) -> Callable[..., None]:
-    """The kernel for a type of rows."""
-    sizes = rows.types[rows.fields.index("sizes")]
-    return getattr(unrolled if len(sizes) > 0 else general, name)
+def _are_unrolled(rows: Any) -> bool:
+    """Whether a type of rows carries its sizes."""
+    return len(rows.types[rows.fields.index("sizes")]) > 0
 
 
 @overload(factor_cholesky, jit_options=OPTIONS)
 def _factor_cholesky(rows, listed, block, triangle, failed):  # type: ignore[no-untyped-def]
-    kernel = _choose(rows, "factor_cholesky")
-    return lambda rows, listed, block, triangle, failed: kernel(
+    if not _are_unrolled(rows):
+        return general.factor_cholesky.py_func
+    return lambda rows, listed, block, triangle, failed: unrolled.factor_cholesky(
         rows, listed, block, triangle, failed
     )
 
 
 @overload(factor_qr, jit_options=OPTIONS)
 def _factor_qr(rows, listed, block, triangle, failed):  # type: ignore[no-untyped-def]
-    kernel = _choose(rows, "factor_qr")
-    return lambda rows, listed, block, triangle, failed: kernel(
+    if not _are_unrolled(rows):
+        return general.factor_qr.py_func
+    return lambda rows, listed, block, triangle, failed: unrolled.factor_qr(
         rows, listed, block, triangle, failed
     )
 
 
 @overload(begin, jit_options=OPTIONS)
-def _begin(  # type: ignore[no-untyped-def]
-    rows, listed, block, rhs, initial, target, triangle, z, start, x
-):
-    kernel = _choose(rows, "begin")
-    return lambda rows, listed, block, rhs, initial, target, triangle, z, start, x: kernel(
+def _begin(rows, listed, block, rhs, initial, target, triangle, z, start, x):  # type: ignore[no-untyped-def]
+    if not _are_unrolled(rows):
+        return lambda rows, listed, block, rhs, initial, target, triangle, z, start, x: None
+    return lambda rows, listed, block, rhs, initial, target, triangle, z, start, x: unrolled.begin(
         rows, listed, block, rhs, initial, target, triangle, z, start, x
     )
 
 
 @overload(descend, jit_options=OPTIONS)
 def _descend(  # type: ignore[no-untyped-def]
-    rows, listed, block, rhs, initial, target, triangle, z, start, x
+    rows, listed, block, rhs, initial, target, triangle, z, start, half, parts, x, sums
 ):
-    kernel = _choose(rows, "descend")
-    return lambda rows, listed, block, rhs, initial, target, triangle, z, start, x: kernel(
-        rows, listed, block, rhs, initial, target, triangle, z, start, x
-    )
+    if not _are_unrolled(rows):
+        return general.descend.py_func
+    return lambda rows, listed, block, rhs, initial, target, triangle, z, start, half, parts, x, sums: (  # noqa: E501
+        unrolled.descend(
+            rows, listed, block, rhs, initial, target, triangle, z, start, half, parts, x, sums
+        )
+    )  # fmt: skip
 
 
 @overload(ascend, jit_options=OPTIONS)
 def _ascend(  # type: ignore[no-untyped-def]
-    rows, listed, block, triangle, x, share, z, start, largest, size
+    rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums
 ):
-    kernel = _choose(rows, "ascend")
-    return lambda rows, listed, block, triangle, x, share, z, start, largest, size: kernel(
-        rows, listed, block, triangle, x, share, z, start, largest, size
-    )
+    if not _are_unrolled(rows):
+        return general.ascend.py_func
+    return lambda rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums: (  # noqa: E501
+        unrolled.ascend(
+            rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums
+        )
+    )  # fmt: skip
 
 
 @overload(gradients, jit_options=OPTIONS)
 def _gradients(  # type: ignore[no-untyped-def]
-    rows, listed, block, valid, rhs, initial, y, a, start, bars
+    rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars
 ):
-    kernel = _choose(rows, "gradients")
-    return lambda rows, listed, block, valid, rhs, initial, y, a, start, bars: kernel(
-        rows, listed, block, valid, rhs, initial, y, a, start, bars
+    if not _are_unrolled(rows):
+        return general.gradients.py_func
+    return lambda rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars: (
+        unrolled.gradients(
+            rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars
+        )
     )

@@ -9,6 +9,6 @@ front, QR a triangle of its rows.
 from .cholesky import factor_cholesky
 from .gradient import gradients
 from .qr import factor_qr
-from .solve import ascend, begin, descend
+from .solve import ascend, descend
 
-__all__ = ["ascend", "begin", "descend", "factor_cholesky", "factor_qr", "gradients"]
+__all__ = ["ascend", "descend", "factor_cholesky", "factor_qr", "gradients"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ...jit import njit
+from ...trust import PIVOT
 from .lanes import row_add, row_multiply, row_set, row_sub
 from .rows import (
     HELPER,
     OPTIONS,
-    PIVOT,
     fill_central,
     fill_equations,
     fill_link,

@@ -2,7 +2,8 @@
 
 With ``r = b - A y`` and ``a = (A^T A)^-1 y_bar`` the gradients in the rows are ``b_bar = A a`` and
 ``A_bar = r a^T - (A a) y^T`` (derived in `smnn_np.adjoint`), needed only where A has entries.
-y comes in the user's layout, a as scaled unknowns of the blocks. Each gradient is added to an
+a comes as scaled unknowns of the blocks, y in the user's layout, or twofold as a then is: rows are
+evaluated as the solve evaluated its residual, half by half. Each gradient is added to an
 array of its input's own shape, so that axes of length 1 collect.
 """
 
@@ -15,7 +16,6 @@ from .lanes import row_add, row_dot, row_set
 from .rows import (
     HELPER,
     OPTIONS,
-    apply_links,
     counts,
     fill_central,
     fill_equations,
@@ -28,11 +28,10 @@ from .rows import (
     n_orders,
     n_padding,
     node_scale,
-    scale_next,
     series_of,
     splat_table,
 )
-from .solve import fill_rest
+from .solve import central_row, fill_rest, measure_links, subtract_row
 
 
 @njit(**HELPER)
@@ -59,17 +58,17 @@ def _collect_equation(rows, listed, valid, block, t, q, shrink, weights, rest, c
 
 @njit(**HELPER)
 def _add_equations(
-    rows, listed, valid, block, t, shrink, weights, equations, rest, y, a, at, work, bars
+    rows, listed, valid, block, t, shrink, weights, equations, rest, y, a, at, half, work, bars
 ):
     """Equation rows of node t; `rest` holds the weighted right-hand side."""
     lanes, n_lanes, m = rows.lanes, len(rows.lanes), n_dims(rows) * n_orders(rows)
     minus, c_a, slope = work
     for q in range(n_equations(rows)):
         row, here = q * (m + n_padding(rows)) * n_lanes, q * n_lanes
-        row_dot(rest, here, equations, row, y, at, m, lanes, rows.width)
+        subtract_row(rows, rest, here, equations, row, y, at, half)
         for lane in range(n_lanes):
             minus[lane] = 0.0
-        row_dot(minus, 0, equations, row, a, at, m, lanes, rows.width)
+        subtract_row(rows, minus, 0, equations, row, a, at, half)
         for lane in range(n_lanes):
             c_a[lane] = -minus[lane]
         row_set(slope, 0, rest, here, a, at, m, lanes, lanes)
@@ -78,7 +77,7 @@ def _add_equations(
 
 
 @njit(**HELPER)
-def _add_initial(rows, listed, valid, block, t, initial, y, a, at, u_bar, w_bar):
+def _add_initial(rows, listed, valid, block, t, initial, y, a, at, half, u_bar, w_bar):
     """Initial rows of node t."""
     n_lanes, orders, shape = len(rows.lanes), n_orders(rows), w_bar.shape
     tu, tw = min(t, initial.shape[1] - 1), min(t, shape[1] - 1)
@@ -92,47 +91,57 @@ def _add_initial(rows, listed, valid, block, t, initial, y, a, at, u_bar, w_bar)
                 x = at + (v * orders + r) * n_lanes + lane
                 shrink = 1.0 / node_scale(rows, b, t) ** r
                 weight = initial_weight(rows, b, t, v, r)
-                residual, slope = initial[bu, tu, v, r] - shrink * y[x], shrink * a[x]
-                u_bar[bu, tu, v, r] += weight * weight * slope
+                entry = weight * shrink
+                rest, slope = weight * initial[bu, tu, v, r] - entry * y[x], entry * a[x]
+                if half > 0:
+                    rest -= entry * y[x + half]
+                    slope += entry * a[x + half]
+                u_bar[bu, tu, v, r] += weight * slope
                 vw, rw = min(v, shape[2] - 1), min(r, shape[3] - 1)
-                w_bar[bw, tw, vw, rw] += 2.0 * weight * residual * slope
+                if weight > 0.0:
+                    w_bar[bw, tw, vw, rw] += 2.0 * (rest / weight) * slope
 
 
 @njit(**HELPER)
-def _measure_links(rows, ratio, factorials, ones, x, at, x_next, at_next, work, out):
+def _measure_links(rows, ratio, tables, x, near, far, half, work, out):
     """Rows (forward, backward) of one dimension applied to one vector, and their step slopes.
 
     An entry of order o carries ``s^o`` at either node, so ``s`` times the slope of a row in the
     step is the row applied to ``o`` times the unknowns.
     """
-    n_lanes, orders = len(rows.lanes), n_orders(rows)
-    scaled, near, far = work
+    factorials, ones = tables
+    parts, turned = work
     forward, backward, forward_slope, backward_slope = out
-    scale_next(rows, ratio, x_next, at_next, scaled)
-    apply_links(rows, factorials, ones, x, at, scaled, 0, forward, backward)
-    for o in range(orders):
-        for lane in range(n_lanes):
-            k = o * n_lanes + lane
-            near[k], far[k] = o * x[at + k], o * scaled[k]
-    apply_links(rows, factorials, ones, near, 0, far, 0, forward_slope, backward_slope)
+    measure_links(rows, ratio, factorials, ones, x, near, far, half, parts, forward, backward)
+    n_lanes, columns = len(rows.lanes), n_orders(rows) * len(rows.lanes)
+    for part in range(2 if half > 0 else 1):
+        shift, to = part * half, part * 2 * columns
+        for k in range(columns):
+            order = k // n_lanes
+            turned[to + k] = order * x[near + shift + k]
+            turned[to + columns + k] = order * x[far + shift + k]
+    measure_links(
+        rows, ratio, factorials, ones, turned, 0, columns, 2 * columns if half > 0 else 0, parts,
+        forward_slope, backward_slope,
+    )  # fmt: skip
 
 
 @njit(**HELPER)
 def _add_links(
-    rows, listed, valid, block, t, ratio, weight, tables, y, a, at, work, of_y, of_a, sums, bars
-):
+    rows, listed, valid, block, t, ratio, weight, tables, y, a, at, half, work, of_y, of_a, sums,
+    bars,
+):  # fmt: skip
     """Forward and backward rows: both factors of ``(row.y)(row.a)`` move with the step."""
     lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
     m, kept = n_dims(rows) * orders, n_link_orders(rows)
-    factorials, ones = tables
     of_step, of_weight = sums
     s_bar, w_bar = bars
     for lane in range(n_lanes):
         of_step[lane] = of_weight[lane] = 0.0
     for v in range(n_dims(rows)):
         near, far = at + v * orders * n_lanes, at + (m + v * orders) * n_lanes
-        _measure_links(rows, ratio, factorials, ones, y, near, y, far, work, of_y)
-        _measure_links(rows, ratio, factorials, ones, a, near, a, far, work, of_a)
+        _measure_links(rows, ratio, tables, y, near, far, half, work, of_y)
+        _measure_links(rows, ratio, tables, a, near, far, half, work, of_a)
         for side in range(2):
             row_dot(of_weight, 0, of_y[side], 0, of_a[side], 0, kept, lanes, lanes)
             row_dot(of_step, 0, of_y[side], 0, of_a[side + 2], 0, kept, lanes, lanes)
@@ -148,7 +157,7 @@ def _add_links(
 
 
 @njit(**HELPER)
-def _add_central(rows, listed, valid, block, t, central, y, a, at, bars):
+def _add_central(rows, listed, valid, block, t, central, y, a, at, half, bars):
     """Central rows around node t + 1 move with the sum of two steps and the mean of two weights."""
     s_bar, w_bar = bars
     n_lanes, orders, m = len(rows.lanes), n_orders(rows), n_dims(rows) * n_orders(rows)
@@ -165,7 +174,8 @@ def _add_central(rows, listed, valid, block, t, central, y, a, at, bars):
             outer_a, inner_a = central[0] * a[low] + central[2] * a[high], central[1] * a[middle]
             slope_y = (orders - 3.0) * outer_y + (orders - 2.0) * inner_y
             slope_a = (orders - 3.0) * outer_a + (orders - 2.0) * inner_a
-            row_y, row_a = outer_y + inner_y, outer_a + inner_a
+            row_y = central_row(central, y, low, middle, high, half)
+            row_a = central_row(central, a, low, middle, high, half)
             of_step += row_y * slope_a + slope_y * row_a
             of_weight += row_y * row_a
         for k in range(2):
@@ -190,8 +200,11 @@ def _gather(rows, listed, block, y, shrink, z):
 
 
 @njit(**OPTIONS)
-def gradients(rows, listed, block, valid, rhs, initial, y, a, start, bars):
-    """Add the gradients of one block to the seven arrays of `bars`, given y (B, T, m)."""
+def gradients(rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars):
+    """Add the gradients of one block to the seven arrays of `bars`.
+
+    The solution is y (B, T, m), or the twofold z where `half` is not 0.
+    """
     lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
     m, columns = n_dims(rows) * orders, orders * n_lanes
     ones, central = np.ones(n_lanes), np.zeros(3)
@@ -200,7 +213,8 @@ def gradients(rows, listed, block, valid, rhs, initial, y, a, start, bars):
     rest = np.zeros(n_equations(rows) * n_lanes)
     equations = np.zeros(n_equations(rows) * (m + n_padding(rows)) * n_lanes)
     row_work = (np.zeros(n_lanes), np.zeros(n_lanes), np.zeros(m * n_lanes))
-    work = (np.zeros(columns), np.zeros(columns), np.zeros(columns))
+    parts_of_links = (np.zeros(columns), np.zeros(columns), np.zeros(columns))
+    work = (parts_of_links, np.zeros(4 * columns))
     of_y = (np.zeros(columns), np.zeros(columns), np.zeros(columns), np.zeros(columns))
     of_a = (np.zeros(columns), np.zeros(columns), np.zeros(columns), np.zeros(columns))
     sums = (np.zeros(n_lanes), np.zeros(n_lanes))
@@ -209,24 +223,32 @@ def gradients(rows, listed, block, valid, rhs, initial, y, a, start, bars):
     tables = (factorials, ones)
     c_bar, d_bar, u_bar, s_bar, w_equation_bar, w_initial_bar, w_smooth_bar = bars
     size = rows.n_nodes * m * n_lanes + len(rows.width)
-    z, a = np.zeros(size), a[start : start + size]
-    _gather(rows, listed, block, y, shrink, z)
+    a = a[start : start + half + size]
+    if half > 0:
+        z = z[start : start + half + size]
+    else:
+        z = np.zeros(size)
+        _gather(rows, listed, block, y, shrink, z)
     for t in range(rows.n_nodes):
         at = t * m * n_lanes
         fill_node(rows, listed, block, t, shrink)
         fill_equations(rows, listed, block, t, shrink, weights, equations)
         fill_rest(rows, listed, block, t, rhs, weights, rest)
         _add_equations(
-            rows, listed, valid, block, t, shrink, weights, equations, rest, z, a, at, row_work,
-            (c_bar, d_bar, w_equation_bar),
+            rows, listed, valid, block, t, shrink, weights, equations, rest, z, a, at, half,
+            row_work, (c_bar, d_bar, w_equation_bar),
         )  # fmt: skip
         if t < rows.n_initial_steps:
-            _add_initial(rows, listed, valid, block, t, initial, z, a, at, u_bar, w_initial_bar)
+            _add_initial(
+                rows, listed, valid, block, t, initial, z, a, at, half, u_bar, w_initial_bar
+            )
         if t + 1 < rows.n_nodes:
             fill_link(rows, listed, block, t, ratio, weight)
             _add_links(
-                rows, listed, valid, block, t, ratio, weight, tables, z, a, at, work,
+                rows, listed, valid, block, t, ratio, weight, tables, z, a, at, half, work,
                 of_y, of_a, sums, (s_bar, w_smooth_bar),
             )  # fmt: skip
         if len(rows.nodes) == 3 and t + 2 < rows.n_nodes:
-            _add_central(rows, listed, valid, block, t, central, z, a, at, (s_bar, w_smooth_bar))
+            _add_central(
+                rows, listed, valid, block, t, central, z, a, at, half, (s_bar, w_smooth_bar)
+            )

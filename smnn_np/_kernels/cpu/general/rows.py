@@ -12,7 +12,6 @@ from typing import Any
 from ...jit import njit
 from .lanes import row_add, row_multiply, row_set, row_sub
 
-PIVOT = 64 * 2.0**-52  # a pivot of Cholesky smaller than this times m and its entry is noise
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 HELPER: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 INLINE: dict[str, Any] = {**HELPER, "forceinline": True}

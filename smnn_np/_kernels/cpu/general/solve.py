@@ -1,7 +1,8 @@
 """Solves with the triangle of one block, and residuals on its rows.
 
 Unknowns of a block: (T, m) columns; those of z start at number `start` of the flat array, x holds
-one block.
+one block. Where `half` is not 0, z is twofold: the low half is so many numbers further on. A row is
+evaluated on each half by itself, the high half first: what that leaves is small, and nearly exact.
 """
 
 from __future__ import annotations
@@ -43,18 +44,31 @@ def fill_rest(rows, listed, block, t, rhs, weights, rest):
 
 
 @njit(**HELPER)
-def _add_equation_residual(rows, equations, z, at, rest, out, to):
+def subtract_row(rows, rest, here, equations, row, z, at, half):
+    """``rest - row . z`` of a node, half by half."""
+    m = n_dims(rows) * n_orders(rows)
+    for part in range(2 if half > 0 else 1):
+        row_dot(rest, here, equations, row, z, at + part * half, m, rows.lanes, rows.width)
+
+
+@njit(**HELPER)
+def _add_equation_residual(rows, equations, z, at, half, rest, sums, out, to):
     """Add ``A^T (b - A z)`` of the equation rows of a node; `rest` holds b."""
     lanes, width, n_lanes = rows.lanes, rows.width, len(rows.lanes)
     m = n_dims(rows) * n_orders(rows)
     for q in range(n_equations(rows)):
         row, here = q * (m + n_padding(rows)) * n_lanes, q * n_lanes
-        row_dot(rest, here, equations, row, z, at, m, lanes, width)
+        subtract_row(rows, rest, here, equations, row, z, at, half)
+        for lane in range(n_lanes):
+            sums[lane] += rest[here + lane] ** 2
+        if half == 0:
+            for k in range(m * n_lanes):
+                sums[3 * n_lanes + k % n_lanes] += (equations[row + k] * z[at + k]) ** 2
         row_add(out, to, rest, here, equations, row, m, lanes, width)
 
 
 @njit(**HELPER)
-def _add_initial_residual(rows, listed, block, t, initial, z, at, out, to):
+def _add_initial_residual(rows, listed, block, t, initial, z, at, half, squares, out, to):
     """Add ``A^T (b - A z)`` of the initial rows of node t."""
     n_lanes, orders = len(rows.lanes), n_orders(rows)
     for lane in range(n_lanes):
@@ -65,20 +79,44 @@ def _add_initial_residual(rows, listed, block, t, initial, z, at, out, to):
                 weight = initial_weight(rows, b, t, v, r)
                 entry = weight / node_scale(rows, b, t) ** r
                 k = (v * orders + r) * n_lanes + lane
-                out[to + k] += entry * (weight * u[v, r] - entry * z[at + k])
+                rest = weight * u[v, r] - entry * z[at + k]
+                if half > 0:
+                    rest -= entry * z[at + half + k]
+                squares[lane] += rest * rest
+                out[to + k] += entry * rest
 
 
 @njit(**HELPER)
-def _add_link_residual(rows, ratio, minus, factorials, ones, z, at, work, out, to):
+def measure_links(rows, ratio, factorials, ones, z, near, far, half, work, forward, backward):
+    """Unweighted link rows of one dimension of two nodes, summed over the halves of z."""
+    lanes, kept = rows.lanes, n_link_orders(rows)
+    scaled, high_forward, high_backward = work
+    for part in range(2 if half > 0 else 1):
+        if part > 0:
+            row_set(high_forward, 0, ones, 0, forward, 0, kept, lanes, lanes)
+            row_set(high_backward, 0, ones, 0, backward, 0, kept, lanes, lanes)
+        shift = part * half
+        scale_next(rows, ratio, z, far + shift, scaled)
+        apply_links(rows, factorials, ones, z, near + shift, scaled, 0, forward, backward)
+        if part > 0:
+            row_add(forward, 0, ones, 0, high_forward, 0, kept, lanes, lanes)
+            row_add(backward, 0, ones, 0, high_backward, 0, kept, lanes, lanes)
+
+
+@njit(**HELPER)
+def _add_link_residual(rows, ratio, minus, factorials, ones, z, at, half, work, squares, out, to):
     """Add ``A^T (b - A z)`` of the link rows from a node; `minus` is minus the squared weight."""
     lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
     kept, m = n_link_orders(rows), n_dims(rows) * orders
-    forward, backward, scaled, far = work
+    forward, backward, far, parts = work
     for v in range(n_dims(rows)):
         here, after = v * orders * n_lanes, (m + v * orders) * n_lanes
         near, next_at = to + here, to + after
-        scale_next(rows, ratio, z, at + after, scaled)
-        apply_links(rows, factorials, ones, z, at + here, scaled, 0, forward, backward)
+        measure_links(
+            rows, ratio, factorials, ones, z, at + here, at + after, half, parts, forward, backward
+        )
+        for k in range(kept * n_lanes):
+            squares[k % n_lanes] -= minus[k % n_lanes] * (forward[k] ** 2 + backward[k] ** 2)
         row_set(forward, 0, minus, 0, forward, 0, kept, lanes, lanes)
         row_set(backward, 0, minus, 0, backward, 0, kept, lanes, lanes)
         row_sub(out, near, ones, 0, backward, 0, kept, lanes, lanes)
@@ -94,7 +132,17 @@ def _add_link_residual(rows, ratio, minus, factorials, ones, z, at, work, out, t
 
 
 @njit(**HELPER)
-def _add_central_residual(rows, listed, block, t, central, z, at, out, to):
+def central_row(central, z, low, middle, high, half):
+    """A central row applied to each half of z, summed up."""
+    total = central[0] * z[low] + central[1] * z[middle] + central[2] * z[high]
+    if half > 0:
+        low, middle, high = low + half, middle + half, high + half
+        total += central[0] * z[low] + central[1] * z[middle] + central[2] * z[high]
+    return total
+
+
+@njit(**HELPER)
+def _add_central_residual(rows, listed, block, t, central, z, at, half, squares, out, to):
     """Add ``A^T (b - A z)`` of the central rows around node t + 1."""
     n_lanes, orders, m = len(rows.lanes), n_orders(rows), n_dims(rows) * n_orders(rows)
     for lane in range(n_lanes):
@@ -104,7 +152,8 @@ def _add_central_residual(rows, listed, block, t, central, z, at, out, to):
             shift = (v * orders + orders - 2) * n_lanes + lane
             low = at + shift
             middle, high = low + (m + 1) * n_lanes, low + 2 * m * n_lanes
-            rest = central[0] * z[low] + central[1] * z[middle] + central[2] * z[high]
+            rest = central_row(central, z, low, middle, high, half)
+            squares[lane] += (weight * rest) ** 2
             rest *= -weight * weight
             low, middle, high = (
                 to + shift,
@@ -141,8 +190,14 @@ def _add_target(rows, listed, block, t, target, shrink, out, at):
 
 
 @njit(**OPTIONS)
-def descend(rows, listed, block, rhs, initial, target, triangle, z, start, x):
-    """``x = U^-T (target + A^T (b - A z))`` for one block."""
+def descend(
+    rows, listed, block, rhs, initial, target, triangle, z, start, half, parts, x, sums
+):  # fmt: skip
+    """``x = U^-T (target + A^T (b - A z))`` for one block.
+
+    sums (5, W) first receives ``|b - A z|^2`` of equations, of links and of initial values, and,
+    unless z is twofold, the squares of all terms of the equations' ``A z``.
+    """
     lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
     m, columns = n_dims(rows) * orders, orders * n_lanes
     stride = (len(rows.nodes) * m + n_padding(rows)) * n_lanes
@@ -151,7 +206,10 @@ def descend(rows, listed, block, rhs, initial, target, triangle, z, start, x):
     weight, minus = np.zeros(n_lanes), np.zeros(n_lanes)
     weights, rest = np.zeros(n_equations(rows) * n_lanes), np.zeros(n_equations(rows) * n_lanes)
     equations = np.zeros(n_equations(rows) * (m + n_padding(rows)) * n_lanes)
-    work = (np.zeros(columns), np.zeros(columns), np.zeros(columns), np.zeros(columns))
+    parts_of_links = (np.zeros(columns), np.zeros(columns), np.zeros(columns))
+    work = (np.zeros(columns), np.zeros(columns), np.zeros(columns), parts_of_links)
+    of_links, of_initial = sums[n_lanes : 2 * n_lanes], sums[2 * n_lanes : 3 * n_lanes]
+    sums[: 4 * n_lanes] = 0.0
     factorials = np.zeros(2 * columns)
     splat_table(rows.factorials.ravel(), lanes, factorials)
     x[:] = 0.0
@@ -161,37 +219,47 @@ def descend(rows, listed, block, rhs, initial, target, triangle, z, start, x):
         fill_node(rows, listed, block, t, shrink)
         fill_equations(rows, listed, block, t, shrink, weights, equations)
         fill_rest(rows, listed, block, t, rhs, weights, rest)
-        _add_equation_residual(rows, equations, z, at, rest, x, local)
+        _add_equation_residual(rows, equations, z, at, half, rest, sums, x, local)
         _add_target(rows, listed, block, t, target, shrink, x, local)
         if t < rows.n_initial_steps:
-            _add_initial_residual(rows, listed, block, t, initial, z, at, x, local)
+            _add_initial_residual(
+                rows, listed, block, t, initial, z, at, half, of_initial, x, local
+            )
         if t + 1 < rows.n_nodes:
             fill_link(rows, listed, block, t, ratio, weight)
             row_multiply(minus, 0, weight, 0, weight, 0, 1, lanes)
             for lane in range(n_lanes):
                 minus[lane] = -minus[lane]
-            _add_link_residual(rows, ratio, minus, factorials, ones, z, at, work, x, local)
+            _add_link_residual(
+                rows, ratio, minus, factorials, ones, z, at, half, work, of_links, x, local
+            )
         if len(rows.nodes) == 3 and t + 2 < rows.n_nodes:
-            _add_central_residual(rows, listed, block, t, central, z, at, x, local)
+            _add_central_residual(rows, listed, block, t, central, z, at, half, of_links, x, local)
         _eliminate(rows, t, triangle, (block * rows.n_nodes + t) * m * stride, x, local)
 
 
 @njit(**OPTIONS)
-def ascend(rows, listed, block, triangle, x, share, z, start, largest, size):
+def ascend(rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums):
     """Add ``U^-1 D^-1 x`` to one block of z in the lanes where share (W,) is 1.
 
-    x receives the correction; largest and size (m, W) the largest entries of it and of z.
+    It goes to the low half where there is one. x receives the correction; largest and size (m, W)
+    the largest entries of it and of what it was added to; sums (5, W), at its end, the square of
+    ``|A x|``.
     """
     lanes, width, n_lanes, nodes = rows.lanes, rows.width, len(rows.lanes), len(rows.nodes)
     m = n_dims(rows) * n_orders(rows)
     stride = (nodes * m + n_padding(rows)) * n_lanes
     largest[:], size[:] = 0.0, 0.0
+    energy = sums[4 * n_lanes :]
+    energy[:] = 0.0
     for t in range(rows.n_nodes - 1, -1, -1):
         n = min(nodes, rows.n_nodes - t) * m
         at, local = (block * rows.n_nodes + t) * m * stride, t * m * n_lanes
         for i in range(m - 1, -1, -1):
             here, row = local + i * n_lanes, at + i * stride + i * n_lanes
             after, entry = here + n_lanes, row + n_lanes
+            for lane in range(n_lanes):
+                energy[lane] += triangle[row + lane] * x[here + lane] ** 2
             row_multiply(x, here, triangle, row, x, here, 1, lanes)
             row_dot(x, here, triangle, entry, x, after, n - i - 1, lanes, width)
         for i in range(m):
@@ -200,9 +268,6 @@ def ascend(rows, listed, block, triangle, x, share, z, start, largest, size):
                 step = abs(x[local + k])
                 largest[k] = largest[k] if step <= largest[k] else step
                 if share[lane] > 0.0:
-                    z[start + local + k] += x[local + k]
-                value = abs(z[start + local + k])
+                    z[start + half + local + k] += x[local + k]
+                value = abs(z[start + half + local + k])
                 size[k] = size[k] if value <= size[k] else value
-
-
-begin = descend  # z is zero; nothing is won by knowing it

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from ...trust import PIVOT
 from ...unit_link import link_products, link_triangle
-from ..general.rows import PIVOT
 from .problem import Equations, InitialWeights, Problem, Scale, triangle_at
-from .staged import Lanes, Matrix, Number, is_zero, powers
+from .staged import DOUBLE, Lanes, Matrix, Number, is_zero, powers
 
 
 def _link_blocks(p: Problem, square: Lanes, ratio: Lanes) -> tuple[Matrix, Matrix, Matrix]:
@@ -36,7 +35,11 @@ class _Front:
     """The carried upper triangle (m, m), in registers or on the stack."""
 
     def __init__(self, p: Problem) -> None:
-        self.states = [[p.machine.state() for _ in range(p.m - i)] for i in range(p.m)]
+        self.p = p
+        diagonal = p.stand_in()
+        self.states = [
+            [p.machine.state(0.0 if j else diagonal) for j in range(p.m - i)] for i in range(p.m)
+        ]
 
     def get(self) -> Matrix:
         """Rows from the diagonal on."""
@@ -47,6 +50,30 @@ class _Front:
         for states, row in zip(self.states, rows, strict=True):
             for state, value in zip(states, row, strict=True):
                 state.set(value)
+
+    def add_other(self) -> None:
+        """Add the normal matrix that the other lane carries."""
+        for i, row in enumerate(self.states):
+            for k, state in enumerate(row):
+                turn = self.p.turn(i) * self.p.turn(i + k)
+                state.set(state.get() + self.p.other(state.get()) * turn)
+
+    def merge_other(self) -> None:
+        """Merge the triangle of the second lane into that of the first, in both lanes."""
+        p, held = self.p, self.get()
+        turns = [p.turn(i) for i in range(p.m)]
+        merged = [
+            [p.machine.mix(value, [0, 0]) * p.machine.pattern([1.0, turns[i + k]])
+             for k, value in enumerate(row)]
+            for i, row in enumerate(held)
+        ]  # fmt: skip
+        for i, row in enumerate(held):
+            second = [
+                p.machine.mix(value, [1, 1]) * p.machine.pattern([turns[i + k], 1.0])
+                for k, value in enumerate(row)
+            ]
+            _merge(p, merged, [*[0.0] * i, *second])
+        self.set(merged)
 
 
 def _store_row(p: Problem, triangle: Any, at: Any, k: int, unit: list[Number], inverse: Number):
@@ -63,13 +90,10 @@ def _finish(p: Problem, failed: Any, failed_at: Any) -> None:
 def _note_failure(p: Problem, failed: Any, good: Any, t: Any) -> None:
     """Remember the first node with an unusable pivot."""
     machine, builder = p.machine, p.machine.builder
-    now = builder.sitofp(t, ir.DoubleType())
-    node = ir.Constant(machine.kind, ir.Undefined)
-    for lane in range(p.n_lanes):
-        node = builder.insert_element(node, now, ir.Constant(ir.IntType(32), lane))
+    node = machine.spread(builder.sitofp(t, DOUBLE))
     fresh = machine.compare("<", failed.get(), 0.0)
     first = builder.and_(builder.not_(good), fresh)
-    failed.set(machine.select(first, Lanes(machine, node), failed.get()))
+    failed.set(machine.select(first, node, failed.get()))
 
 
 @intrinsic
@@ -92,6 +116,11 @@ def factor_cholesky(typingctx, rows, listed, block, triangle, failed):  # type: 
                         i = p.column(v, r)
                         entry = initial.at(t, v, r) * shrink[i]
                         front.states[i][0].set(front.states[i][0].get() + entry * entry)
+            if p.n_ends == 2:
+                with builder.if_then(p.meeting(t)):
+                    front.add_other()
+                    for lost in taken:
+                        lost.set(lost.get() + p.other(lost.get()))
             weight = p.link(t)
             near, cross, far = _link_blocks(p, weight * weight, ratio)
             upper = _add_products(p, front.get(), near, equations.at(t, shrink)[0])
@@ -174,6 +203,9 @@ def factor_qr(typingctx, rows, listed, block, triangle, failed):  # type: ignore
                         row[i] = initial.at(t, v, r) * shrink[i]
                         _merge(p, merged, row)
                 front.set(merged)
+            if p.n_ends == 2:
+                with builder.if_then(p.meeting(t)):
+                    front.merge_other()
             near = front.get()
             for row in equations.at(t, shrink)[0]:
                 _merge(p, near, row)

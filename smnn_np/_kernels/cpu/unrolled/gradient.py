@@ -5,7 +5,9 @@ Every row is a weight w times ``l . y = beta``. With the unweighted residual
 
     beta_bar = w^2 lam       l_bar = w^2 (rho a - lam y)       w_bar = 2 w rho lam
 
-in scaled unknowns, which change neither rho nor lam.
+in scaled unknowns, which change neither rho nor lam. Where the solutions are twofold, rho and lam
+are taken from both halves, on the very rows on which the solve evaluated its residual: weighted,
+and rounded alike. They are differences so small that any other row would have another one.
 """
 
 from __future__ import annotations
@@ -15,65 +17,84 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
-from .problem import InitialWeights, Output, Problem, Scale
-from .solve import link_rows, load_node
+from .problem import Equations, InitialWeights, Output, Problem, Scale
+from .solve import load_parts, measure_links, set_parts, subtract_row
 from .staged import Lanes, Number, dot, powers
 
 
 @intrinsic
 def gradients(  # type: ignore[no-untyped-def]
-    typingctx, rows, listed, block, valid, rhs, initial, y, a, start, bars
+    typingctx, rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars
 ):
-    """Add the gradients of one block to the seven arrays of `bars`, given y (B, T, m)."""
+    """Add the gradients of one block to the seven arrays of `bars`.
+
+    The solution is y (B, T, m), or the twofold z if there are two `parts`.
+    """
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        p = Problem(context, builder, signature.args, args)
+        p, twofold = Problem(context, builder, signature.args, args), len(parts) == 2
         wanted = p.valid(valid, args[3])
         rhs_in, initial_in, y_in = (
             p.array(kind, args[k]) for k, kind in ((4, rhs), (5, initial), (6, y))
         )
-        a_data, start_at = p.data(a, args[7]), args[8]
+        z_data, a_data, place = p.data(z, args[7]), p.data(a, args[8]), (args[9], args[10])
         n_sums = (p.n_equations * p.m, p.n_equations, 0, 1, p.n_equations, 0, 1)
+        courses = (*[p.nodes] * 3, p.gaps, *[p.nodes] * 2, p.gaps)
         outputs = [
-            Output(p.machine, kind, builder.extract_value(args[9], k), p.series, wanted, n_sums[k])
+            Output(p, kind, builder.extract_value(args[12], k), wanted, n_sums[k], courses[k])
             for k, kind in enumerate(bars.types)
         ]
         c_bar, d_bar, u_bar, s_bar, *weight_bars = outputs
-        weights, scale = InitialWeights(p), Scale(p)
-        coefficients, weight_equation = p.input("coefficients"), p.input("weight_equation")
-        zero = p.machine.integer(0)
-        states = [p.machine.state(each) for each in _derivatives(p, y_in, zero)]
-        adjoint = [p.machine.state(each) for each in load_node(p, a_data, start_at, zero)]
+        weights, scale, equations = InitialWeights(p), Scale(p), Equations(p)
+
+        def load(t: Any) -> tuple[list[Any], list[Any]]:
+            own = [_derivatives(p, y_in, t)]
+            if twofold:
+                own = load_parts(p, z_data, *place, len(parts), t)
+            return own, load_parts(p, a_data, *place, len(parts), t)
+
+        states, adjoint = (
+            [[p.machine.state(each) for each in part] for part in node]
+            for node in load(p.machine.integer(0))
+        )
         with p.machine.loop(p.n_nodes) as t:
-            inverse = scale.inverse.get()
+            inverse = abs(scale.inverse.get())
             shrink, ratio = scale.advance(t)
-            grown = powers(p.scale(t), p.n_orders) * p.n_dims
-            here = [state.get() * g for state, g in zip(states, grown, strict=True)]
-            a_here = [state.get() for state in adjoint]
-            follower = builder.select(p.has_next(t), p.plus(t, 1), t)
-            next_y, next_a = (
-                _derivatives(p, y_in, follower),
-                load_node(p, a_data, start_at, follower),
+            here, a_here = (
+                [[state.get() for state in part] for part in node] for node in (states, adjoint)
             )
+            follower = builder.select(p.has_next(t), p.plus(t, 1), t)
+            following, a_following = load(follower)
             matched = powers(ratio, p.n_orders) * p.n_dims
-            _equations(
-                p, t, (coefficients, weight_equation, rhs_in), shrink, here, a_here,
-                (c_bar, d_bar, weight_bars[0]),
-            )  # fmt: skip
+            grown = matched
+            if not twofold:
+                grown = powers(p.scale(t), p.n_orders) * p.n_dims
+                here = _scale(here, grown)
+            bars_here = (c_bar, d_bar, weight_bars[0])
+            if twofold:
+                _twofold_equations(p, t, equations, rhs_in, shrink, here, a_here, bars_here)
+            else:
+                _equations(p, t, equations, rhs_in, shrink, here[0], a_here[0], bars_here)
             with builder.if_then(builder.icmp_signed("<", t, p.n_initial)):
                 _initial(p, t, weights, initial_in, shrink, here, a_here, u_bar, weight_bars[1])
-            of_y = _measure(p, here, [x * g for x, g in zip(next_y, grown, strict=True)])
-            of_a = _measure(p, a_here, [x * g for x, g in zip(next_a, matched, strict=True)])
+            of_y = _measure(p, here, _scale(following, grown))
+            of_a = _measure(p, a_here, _scale(a_following, matched))
             _links(p, t, of_y, of_a, inverse, s_bar, weight_bars[2])
-            for state, value in zip(states + adjoint, next_y + next_a, strict=True):
-                state.set(value)
+            set_parts(states + adjoint, following + a_following)
         for each in (c_bar, d_bar, s_bar, weight_bars[2]):
             each.finish(list(range(len(each.sums))))
         weight_bars[0].finish([weight_bars[0].clamp(2, q) for q in range(p.n_equations)])
         return context.get_dummy_value()
 
-    signature = types.void(rows, listed, block, valid, rhs, initial, y, a, start, bars)
+    signature = types.void(
+        rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars
+    )
     return signature, codegen
+
+
+def _scale(parts: list[Any], factors: list[Number]) -> list[Any]:
+    """All parts times the same factors (m,)."""
+    return [[x * g for x, g in zip(part, factors, strict=True)] for part in parts]
 
 
 def _derivatives(p: Problem, y: Any, t: Any) -> list[Lanes]:
@@ -83,15 +104,16 @@ def _derivatives(p: Problem, y: Any, t: Any) -> list[Lanes]:
 
 
 def _equations(
-    p: Problem, t: Any, inputs: Any, shrink: Any, here: Any, a_here: Any, bars: Any
-) -> None:
+    p: Problem, t: Any, equations: Equations, rhs: Any, shrink: Any, here: Any, a_here: Any,
+    bars: Any,
+) -> None:  # fmt: skip
     """Equation rows of a node."""
-    coefficients, weights, rhs = inputs
+    coefficients, weights = equations.coefficients, equations.weights
     c_bar, d_bar, w_bar = bars
     row, side = coefficients.row(t), rhs.row(t)
     for q in range(p.n_equations):
         line = [s * coefficients.get(row, q * p.m + i) for i, s in enumerate(shrink)]
-        weight = weights.get(weights.row(t), weights.clamp(2, q))
+        weight = p.owned(t, weights.get(weights.row(t), weights.clamp(2, q)))
         rho, lam = rhs.get(side, q) - dot(line, here), dot(line, a_here)
         square = weight * weight
         weighed_rho, weighed_lam = square * rho, square * lam
@@ -100,6 +122,30 @@ def _equations(
             c_bar.collect(t, q * p.m + i, q * p.m + i, slope * shrink[i])
         d_bar.collect(t, q, q, weighed_lam)
         w_bar.collect(t, w_bar.clamp(2, q), q, (weight * rho) * (lam + lam))
+
+
+def _twofold_equations(
+    p: Problem, t: Any, equations: Equations, rhs: Any, shrink: Any, here: Any, a_here: Any,
+    bars: Any,
+) -> None:  # fmt: skip
+    """Equation rows of a node, weighted, applied to twofold solutions."""
+    c_bar, d_bar, w_bar = bars
+    side = rhs.row(t)
+    for q, (row, weight) in enumerate(zip(*equations.at(t, shrink), strict=True)):
+        rest = subtract_row(weight * rhs.get(side, q), row, here)
+        lam = dot(row, a_here[1], dot(row, a_here[0]))
+        own = p.owned(t, weight)
+        for i in range(p.m):
+            slope = rest * a_here[0][i] - lam * here[0][i]
+            c_bar.collect(t, q * p.m + i, q * p.m + i, own * (slope * shrink[i]))
+        d_bar.collect(t, q, q, own * lam)
+        rho = p.owned(t, rest / _divisor(p, weight))
+        w_bar.collect(t, w_bar.clamp(2, q), q, rho * (lam + lam))
+
+
+def _divisor(p: Problem, weight: Lanes) -> Lanes:
+    """A weight to divide a residual by: a row of weight 0 has none."""
+    return p.machine.select(p.machine.compare(">", weight, 0.0), weight, 1.0)
 
 
 def _initial(
@@ -116,25 +162,27 @@ def _initial(
                     builder.mul(machine.integer(v), initial.shape[3]), machine.integer(r)
                 )
                 weight = weights.at(t, v, r)
-                rho = initial.get(initial.row(t), index) - shrink[i] * here[i]
-                lam = shrink[i] * a_here[i]
-                u_bar.add(u_bar.row(t), index, (weight * weight) * lam)
+                entry = weight * shrink[i]
+                given = weight * initial.get(initial.row(t), index)
+                rest = subtract_row(given, [entry], [[part[i]] for part in here])
+                lam = sum((entry * part[i] for part in a_here[1:]), entry * a_here[0][i])
+                u_bar.add(u_bar.row(t), index, weight * lam)
                 place = builder.add(
                     builder.mul(w_bar.clamp(2, v), w_bar.shape[3]), w_bar.clamp(3, r)
                 )
-                w_bar.add(w_bar.row(t), place, (weight * rho) * (lam + lam))
+                w_bar.add(w_bar.row(t), place, (rest / _divisor(p, weight)) * (lam + lam))
 
 
-def _measure(p: Problem, here: list[Number], after: list[Number]) -> tuple[Any, Any]:
+def _measure(p: Problem, here: list[Any], after: list[Any]) -> tuple[Any, Any]:
     """Link rows applied to two nodes, and s times their slopes in the step, flat lists.
 
     An entry of order o carries ``s^o`` at either node, so ``s`` times the slope of a row is the row
     applied to ``o`` times the unknowns.
     """
     orders = [float(i % p.n_orders) for i in range(p.m)]
-    turned = [[o * x for o, x in zip(orders, node, strict=True)] for node in (here, after)]
+    turned = [_scale(node, orders) for node in (here, after)]
     values, slopes = (
-        [[x for row in side for x in row] for side in link_rows(p, *pair)]
+        [[x for row in side for x in row] for side in measure_links(p, *pair)]
         for pair in ((here, after), turned)
     )
     return values, slopes

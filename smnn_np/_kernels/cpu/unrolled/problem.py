@@ -3,23 +3,47 @@
 Input axes of length 1 serve all their indices, as everywhere in the kernels: a look-up is at
 ``min(i, n - 1)``. Loads gather one number from each lane's series; gradients are added lane by
 lane, because series may share an input.
+
+One series may take two lanes, from its ends to the middle. The second lane then runs backwards:
+its steps are negative, and thereby its links are those of time reversed. What the lanes know of
+the middle node, the last of both, is put together there, in both lanes with the same roundings.
+Where the number of nodes is even, the second lane has one node less: it begins with a node that is
+not there, of weight 0.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils
 
-from .staged import Lanes, Machine, Number, powers
+from .staged import DOUBLE, Lanes, Machine, Number, powers
+
+
+class Course:
+    """Which index in time each lane is at: its own count, or counted back from the end."""
+
+    def __init__(self, machine: Machine, ends: Sequence[tuple[Any, Any]] = ()) -> None:
+        self.machine = machine
+        self.ends = ends  # what the first lane's count stops at, and where the second starts
+
+    def at(self, t: Any) -> list[Any]:
+        """Indices in time, one for all lanes or one for each."""
+        if not self.ends:
+            return [t]
+        (stop, start), builder = self.ends, self.machine.builder
+        return [self.machine.smaller(t, stop), builder.sub(start, t)]
 
 
 class Input:
     """An array (B|1, T|1, ...) seen from the lanes of a block."""
 
-    def __init__(self, machine: Machine, kind: Any, value: Any, series: list[Any]) -> None:
-        self.machine, builder = machine, machine.builder
+    def __init__(
+        self, machine: Machine, kind: Any, value: Any, series: list[Any], course: Course
+    ) -> None:
+        self.machine, self.course, builder = machine, course, machine.builder
         array = machine.context.make_array(kind)(machine.context, builder, value)
         self.shape = cgutils.unpack_tuple(builder, array.shape)
         self.core = machine.integer(1)
@@ -32,43 +56,46 @@ class Input:
             for b in series
         ]
 
-    def row(self, t: Any) -> Any:
-        """Offset of the entries of index t in time."""
+    def row(self, t: Any) -> list[Any]:
+        """Offsets of the entries of count t, one for all lanes or one for each."""
         builder = self.machine.builder
         last = builder.sub(self.shape[1], self.machine.integer(1))
-        return builder.mul(self.machine.smaller(t, last), self.core)
+        return [builder.mul(self.machine.smaller(k, last), self.core) for k in self.course.at(t)]
 
-    def get(self, row: Any, index: int | Any) -> Lanes:
+    def get(self, row: list[Any], index: int | Any) -> Lanes:
         """An entry of every lane."""
-        return self.machine.gather(self.pointers, self._offset(row, index))
+        return self.machine.gather(self.pointers, self._offsets(row, index))
 
     def clamp(self, axis: int, index: int) -> Any:
         """``min(index, length - 1)`` of a trailing axis."""
         last = self.machine.builder.sub(self.shape[axis], self.machine.integer(1))
         return self.machine.smaller(self.machine.integer(index), last)
 
-    def _offset(self, row: Any, index: int | Any) -> Any:
+    def _offsets(self, row: list[Any], index: int | Any) -> list[Any]:
         index = self.machine.integer(index) if isinstance(index, int) else index
-        return self.machine.builder.add(row, index)
+        offsets = [self.machine.builder.add(each, index) for each in row]
+        return offsets * (len(self.pointers) // len(offsets))
 
 
 class Output(Input):
     """A gradient's array, to which the lanes whose results are wanted may add."""
 
     def __init__(
-        self, machine: Machine, kind: Any, value: Any, series: list[Any], valid: Any, n_sums: int
+        self, p: Problem, kind: Any, value: Any, valid: Any, n_sums: int, course: Course
     ) -> None:
-        super().__init__(machine, kind, value, series)
+        machine = p.machine
+        super().__init__(machine, kind, value, p.series, course)
         self.valid = valid
         # What does not depend on time is summed in registers and added once.
         self.sums = [machine.state() for _ in range(n_sums)]
         self.in_time = machine.builder.icmp_signed(">", self.shape[1], machine.integer(1))
 
-    def add(self, row: Any, index: int | Any, value: Number) -> None:
+    def add(self, row: list[Any], index: int | Any, value: Number) -> None:
         """Add every valid lane's number to its series' entry, one lane after the other."""
         machine, builder = self.machine, self.machine.builder
-        wanted, offset = machine.select(self.valid, value, 0.0), self._offset(row, index)
-        for lane, pointer in enumerate(self.pointers):
+        wanted = machine.select(self.valid, value, 0.0)
+        places = zip(self.pointers, self._offsets(row, index), strict=True)
+        for lane, (pointer, offset) in enumerate(places):
             place = builder.gep(pointer, [offset])
             number = builder.extract_element(wanted.ir, ir.Constant(ir.IntType(32), lane))
             builder.store(builder.fadd(builder.load(place), number), place)
@@ -85,7 +112,7 @@ class Output(Input):
         """Add the sums to their entries."""
         with self.machine.builder.if_then(self.machine.builder.not_(self.in_time)):
             for index, total in zip(indices, self.sums, strict=True):
-                self.add(self.machine.integer(0), index, total.get())
+                self.add([self.machine.integer(0)], index, total.get())
 
 
 class Problem:
@@ -101,17 +128,31 @@ class Problem:
         self.n_equations, self.n_dims, self.n_orders = (len(each) for each in sizes)
         self.m = self.n_dims * self.n_orders
         self.stride = 2 * self.m
-        self.n_nodes, self.n_initial = self.number("n_nodes"), self.number("n_initial_steps")
-        self._first = builder.mul(block, self.machine.integer(self.n_lanes))
+        self.n_nodes, self.n_initial = self.number("length"), self.number("n_initial_steps")
+        self.n_ends = rows.types[rows.fields.index("ends")].count
+        self.nodes, self.gaps = self._courses()
+        self._first = builder.mul(block, self.machine.integer(self.n_lanes // self.n_ends))
         array = context.make_array(listed)(context, builder, values[1])
         self._n_listed = cgutils.unpack_tuple(builder, array.shape)[0]
         self.series = [self._series_of(array, lane) for lane in range(self.n_lanes)]
         self.steps = self.input("steps")
         self.weight_smooth = self.input("weight_smooth")
 
+    def _courses(self) -> tuple[Course, Course]:
+        """Of what belongs to nodes, and of what belongs to the gaps between them."""
+        if self.n_ends == 1:
+            return Course(self.machine), Course(self.machine)
+        total, last = self.number("n_nodes"), self.plus(self.n_nodes, -1)
+        # n_nodes = 2 last + 1, or 2 last where the second lane begins with a node that is not there
+        self._missing = self.plus(self.machine.builder.sub(self.times(last, 2), total), 1)
+        start = self.times(last, 2)
+        # At the middle both lanes take the scale of the step before it.
+        ends = [(last, start), (self.plus(last, -1), self.plus(start, -1))]
+        return Course(self.machine, ends[0]), Course(self.machine, ends[1])
+
     def _series_of(self, listed: Any, lane: int) -> Any:
         builder, machine = self.machine.builder, self.machine
-        place = builder.add(self._first, machine.integer(lane))
+        place = builder.add(self._first, machine.integer(lane // self.n_ends))
         last = builder.sub(self._n_listed, machine.integer(1))
         return builder.load(builder.gep(listed.data, [machine.smaller(place, last)]))
 
@@ -126,11 +167,12 @@ class Problem:
 
     def input(self, name: str) -> Input:
         """An array of the rows."""
-        return Input(self.machine, *self._field(name), self.series)
+        course = self.gaps if name in ("steps", "weight_smooth") else self.nodes
+        return Input(self.machine, *self._field(name), self.series, course)
 
     def array(self, kind: Any, value: Any) -> Input:
         """Another array of shape (B|1, T|1, ...)."""
-        return Input(self.machine, kind, value, self.series)
+        return Input(self.machine, kind, value, self.series, self.nodes)
 
     def valid(self, kind: Any, value: Any) -> Any:
         """Lanes with a series of their own whose results are wanted, from bool (n,)."""
@@ -139,7 +181,7 @@ class Problem:
         bits = ir.Constant(ir.VectorType(ir.IntType(1), self.n_lanes), ir.Undefined)
         last = builder.sub(self._n_listed, machine.integer(1))
         for lane in range(self.n_lanes):
-            place = builder.add(self._first, machine.integer(lane))
+            place = builder.add(self._first, machine.integer(lane // self.n_ends))
             byte = builder.load(builder.gep(array.data, [machine.smaller(place, last)]))
             bit = builder.and_(
                 builder.icmp_signed("<=", place, last),
@@ -164,12 +206,50 @@ class Problem:
 
     def scale(self, t: Any) -> Lanes:
         """Scale of node t: the step after it, for the last node the step before it."""
-        return self.steps.get(self.steps.row(t), 0)
+        step = self.steps.get(self.steps.row(t), 0)
+        return step if self.n_ends == 1 else step * self.machine.pattern([1.0, -1.0])
 
     def link(self, t: Any) -> Lanes:
         """Weight of the link from node t; 0 after the last node."""
         weight = self.weight_smooth.get(self.weight_smooth.row(t), 0)
-        return self.machine.select(self.has_next(t), weight, 0.0)
+        return self.machine.select(self.has_next(t), self.there(t, weight), 0.0)
+
+    def there(self, t: Any, value: Number) -> Number:
+        """A value, 0 in a lane that has no node t."""
+        if self.n_ends == 1:
+            return value
+        begun = self.machine.builder.icmp_signed(">=", t, self._missing)
+        return self.machine.select(begun, value, self.first_lane(value))
+
+    def first_lane(self, value: Number) -> Number:
+        """A value, 0 in the second lane of a series."""
+        return value if self.n_ends == 1 else value * self.machine.pattern([1.0, 0.0])
+
+    def owned(self, t: Any, value: Number) -> Number:
+        """A value, 0 where another lane has it too: in the second lane at the middle."""
+        if self.n_ends == 1:
+            return value
+        value = self.there(t, value)
+        return self.machine.select(self.has_next(t), value, self.first_lane(value))
+
+    def stand_in(self) -> Number:
+        """Diagonal of the normal matrix of a node that is not there, 0 in other lanes."""
+        if self.n_ends == 1:
+            return 0.0
+        missing = self.machine.spread(self.machine.builder.sitofp(self._missing, DOUBLE))
+        return missing * self.machine.pattern([0.0, 1.0])
+
+    def meeting(self, t: Any) -> Any:
+        """Whether two lanes meet at node t; None if they never do."""
+        return None if self.n_ends == 1 else self.machine.builder.not_(self.has_next(t))
+
+    def turn(self, i: int) -> float:
+        """Factor that an unknown of one lane has in the other: time runs backwards there."""
+        return -1.0 if i % self.n_orders % 2 else 1.0
+
+    def other(self, value: Number) -> Number:
+        """The value of the other lane."""
+        return self.machine.mix(value, [1, 0])
 
     def has_next(self, t: Any) -> Any:
         """Whether node t is not the last."""
@@ -194,7 +274,8 @@ class Equations:
 
     def weight(self, t: Any, q: int) -> Lanes:
         """Weight of equation q at node t."""
-        return self.weights.get(self.weights.row(t), self.weights.clamp(2, q))
+        weight = self.weights.get(self.weights.row(t), self.weights.clamp(2, q))
+        return self.problem.there(t, weight)
 
     def at(self, t: Any, shrink: list[Number]) -> tuple[list[list[Number]], list[Lanes]]:
         """Rows (Q, m) in the scaled unknowns, and their weights (Q,)."""
@@ -225,7 +306,7 @@ class InitialWeights:
         index = machine.builder.add(
             machine.builder.mul(weights.clamp(2, v), weights.shape[3]), weights.clamp(3, r)
         )
-        value = weights.get(weights.row(t), index)
+        value = self.problem.first_lane(weights.get(weights.row(t), index))
         return machine.select(self.has_order(r), value, 0.0)
 
     def has_order(self, r: int) -> Any:

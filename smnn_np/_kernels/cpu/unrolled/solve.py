@@ -1,4 +1,8 @@
-"""Solves with the triangle of one block and residuals on its rows, with all sizes compiled in."""
+"""Solves with the triangle of one block and residuals on its rows, with all sizes compiled in.
+
+Unknowns of a node come in parts: one, or the high and the low half of a twofold solution. A row is
+evaluated on each part by itself, the high half first: what that leaves is small, and nearly exact.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +35,12 @@ def load_node(p: Problem, z: Any, start: Any, t: Any) -> list[Number]:
     return [p.machine.load(z, p.plus(at, i * p.n_lanes)) for i in range(p.m)]
 
 
+def load_parts(p: Problem, z: Any, start: Any, half: Any, n_parts: int, t: Any) -> list[Any]:
+    """Unknowns of node t: one list (m,), or those of the high and of the low half."""
+    starts = [start, p.machine.builder.add(start, half)][:n_parts]
+    return [load_node(p, z, each, t) for each in starts]
+
+
 def store_node(p: Problem, values: list[Number], z: Any, start: Any, t: Any) -> None:
     """Write the unknowns (m,) of node t to the blocks."""
     at = p.machine.builder.add(start, p.times(t, p.m * p.n_lanes))
@@ -53,6 +63,24 @@ def link_rows(p: Problem, here: list[Number], after: list[Number]) -> tuple[Matr
     return forward, backward
 
 
+def measure_links(p: Problem, here: list[Any], after: list[Any]) -> tuple[Matrix, Matrix]:
+    """`link_rows` of all parts, summed up."""
+    measured = [link_rows(p, *pair) for pair in zip(here, after, strict=True)]
+    forward, backward = (
+        [[sum(values[1:], values[0]) for values in zip(*each, strict=True)]
+         for each in zip(*sides, strict=True)]
+        for sides in zip(*measured, strict=True)
+    )  # fmt: skip
+    return forward, backward
+
+
+def subtract_row(rest: Number, row: list[Number], parts: list[list[Number]]) -> Number:
+    """``rest - row . z``, part by part."""
+    for part in parts:
+        rest = rest - dot(row, part)
+    return rest
+
+
 def _pull_links(p: Problem, forward: Matrix, backward: Matrix) -> tuple[list[Number], list[Number]]:
     """Transpose of `link_rows`: what the rows' residuals give the two nodes, (m,) each."""
     plus, minus = factorials(p.n_orders)
@@ -70,63 +98,92 @@ def begin(  # type: ignore[no-untyped-def]
     typingctx, rows, listed, block, rhs, initial, target, triangle, z, start, x
 ):
     """``x = U^-T (target + A^T b)`` for one block: `descend` where z is zero."""
-    return _descend(rows, listed, block, rhs, initial, target, triangle, z, start, x, fresh=True)
+    return _descend(0, rows, listed, block, rhs, initial, target, triangle, z, start, x)
 
 
 @intrinsic
 def descend(  # type: ignore[no-untyped-def]
-    typingctx, rows, listed, block, rhs, initial, target, triangle, z, start, x
+    typingctx, rows, listed, block, rhs, initial, target, triangle, z, start, half, parts, x, sums
 ):
-    """``x = U^-T (target + A^T (b - A z))`` for one block of z; x holds one block."""
-    return _descend(rows, listed, block, rhs, initial, target, triangle, z, start, x, fresh=False)
+    """``x = U^-T (target + A^T (b - A z))`` for one block of z; x holds one block.
+
+    sums (5, W) first receives ``|b - A z|^2`` of equations, of links and of initial values, and,
+    unless z is twofold, the squares of all terms of the equations' ``A z``.
+    """
+    return _descend(
+        len(parts), rows, listed, block, rhs, initial, target, triangle, z, start, half, parts,
+        x, sums,
+    )  # fmt: skip
 
 
-def _descend(*kinds: Any, fresh: bool) -> Any:
-    """Signature and code of `begin` and `descend`; structural zeros make the difference."""
+def _descend(n_parts: int, *kinds: Any) -> Any:
+    """Signature and code of `begin`, which has no part of z, and `descend`."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
         p = Problem(context, builder, kinds, args)
         machine, zero = p.machine, p.machine.integer(0)
         sides = [p.array(kinds[k], args[k]) for k in (3, 4, 5)]
-        data, z_data, x_data = (p.data(kinds[k], args[k]) for k in (6, 7, 9))
+        x_at = 11 if n_parts else 9
+        data, z_data, x_data = (p.data(kinds[k], args[k]) for k in (6, 7, x_at))
         equations, weights, scale = Equations(p), InitialWeights(p), Scale(p)
 
-        def load(t: Any) -> list[Number]:
-            return [0.0] * p.m if fresh else load_node(p, z_data, args[8], t)
+        def load(t: Any) -> list[Any]:
+            return load_parts(p, z_data, args[8], args[9], n_parts, t) if n_parts else []
 
-        unknowns = [machine.state(each) for each in load(zero)]
-        sums = [machine.state() for _ in range(p.m)]
+        unknowns = [[machine.state(each) for each in part] for part in load(zero)]
+        sums, squares = ([machine.state() for _ in range(n)] for n in (p.m, 4))
         with machine.loop(p.n_nodes) as t:
             shrink, ratio = scale.advance(t)
-            here = load(t) if fresh else [state.get() for state in unknowns]
-            _add_initial_residual(p, weights, sides[1], t, shrink, here, sums)
+            here = [[state.get() for state in part] for part in unknowns]
+            _add_initial_residual(p, weights, sides[1], t, shrink, here, sums, squares[2])
+            if p.n_ends == 2:
+                with builder.if_then(p.meeting(t)):
+                    for i, state in enumerate(sums):
+                        state.set(state.get() + p.other(state.get()) * p.turn(i))
             goal = sides[2].row(t)
             total = [
-                state.get() + shrink[i] * sides[2].get(goal, i) for i, state in enumerate(sums)
+                state.get() + p.there(t, shrink[i] * sides[2].get(goal, i))
+                for i, state in enumerate(sums)
             ]
-            _add_equation_residual(p, equations, sides[0], t, shrink, here, total)
+            _add_equation_residual(p, equations, sides[0], t, shrink, here, total, squares)
             after = load(builder.select(p.has_next(t), p.plus(t, 1), t))
-            near, carried = _link_residual(p, p.link(t), ratio, here, after)
-            total = [a + b for a, b in zip(total, near, strict=True)]
+            carried: list[Number] = [0.0] * p.m
+            if n_parts:
+                near, carried = _link_residual(p, p.link(t), ratio, here, after, squares[1])
+                total = [a + b for a, b in zip(total, near, strict=True)]
             _eliminate(p, data, triangle_at(p, args[2], t), total, carried)
             store_node(p, total, x_data, zero, t)
-            for state, value in zip(sums + unknowns, carried + after, strict=True):
+            for state, value in zip(sums, carried, strict=True):
                 state.set(value)
+            set_parts(unknowns, after)
+        for k, square in enumerate(squares if n_parts else []):
+            machine.store(square.get(), p.data(kinds[12], args[12]), p.plus(zero, k * p.n_lanes))
         return context.get_dummy_value()
 
     return types.void(*kinds), codegen
 
 
+def set_parts(states: list[Any], values: list[Any]) -> None:
+    """Give the states of all parts their values."""
+    for part, new in zip(states, values, strict=True):
+        for state, value in zip(part, new, strict=True):
+            state.set(value)
+
+
 def _link_residual(
-    p: Problem, weight: Lanes, ratio: Lanes, here: list[Number], after: list[Number]
+    p: Problem, weight: Lanes, ratio: Lanes, here: list[Any], after: list[Any], squares: Any
 ) -> tuple[list[Number], list[Number]]:
     """``-A^T A z`` of the link rows from a node, at that node and at the next (m,)."""
     grown = powers(ratio, p.n_orders) * p.n_dims
-    scaled = [each * power for each, power in zip(after, grown, strict=True)]
+    scaled = [[each * power for each, power in zip(part, grown, strict=True)] for part in after]
     square = -(weight * weight)
-    forward, backward = (
-        [[square * each for each in row] for row in side] for side in link_rows(p, here, scaled)
-    )
+    measured = measure_links(p, here, scaled)
+    forward, backward = ([[square * each for each in row] for row in side] for side in measured)
+    total = squares.get()
+    for side, weighted in zip(measured, (forward, backward), strict=True):
+        for row, weighted_row in zip(side, weighted, strict=True):
+            total = total - dot(row, weighted_row)
+    squares.set(total)
     near, far = _pull_links(p, forward, backward)
     return near, [each * power for each, power in zip(far, grown, strict=True)]
 
@@ -142,20 +199,25 @@ def _eliminate(p: Problem, data: Any, at: Any, total: list[Number], carried: lis
 
 
 def _add_equation_residual(
-    p: Problem, equations: Equations, rhs: Any, t: Any, shrink: Any, here: Any, total: Any
-) -> None:
+    p: Problem, equations: Equations, rhs: Any, t: Any, shrink: Any, here: Any, total: Any,
+    squares: Any,
+) -> None:  # fmt: skip
     """Add ``A^T (b - A z)`` of the equation rows of a node to total (m,), in place."""
     rows, weights = equations.at(t, shrink)
     side = rhs.row(t)
     for q, row in enumerate(rows):
-        rest = weights[q] * rhs.get(side, q) - dot(row, here)
+        rest = subtract_row(weights[q] * rhs.get(side, q), row, here)
+        squares[0].set(squares[0].get() + rest * rest)
+        terms = [a * b for a, b in zip(row, here[0], strict=True)] if len(here) == 1 else []
+        squares[3].set(dot(terms, terms, squares[3].get()))
         for i in range(p.m):
             total[i] = total[i] + rest * row[i]
 
 
 def _add_initial_residual(
-    p: Problem, weights: InitialWeights, initial: Any, t: Any, shrink: Any, here: Any, sums: Any
-) -> None:
+    p: Problem, weights: InitialWeights, initial: Any, t: Any, shrink: Any, here: Any, sums: Any,
+    squares: Any,
+) -> None:  # fmt: skip
     """Add ``A^T (b - A z)`` of the initial rows of a node to the states `sums` (m,)."""
     builder, machine = p.machine.builder, p.machine
     with builder.if_then(builder.icmp_signed("<", t, p.n_initial)):
@@ -168,47 +230,50 @@ def _add_initial_residual(
                     )
                     weight = weights.at(t, v, r)
                     entry = weight * shrink[i]
-                    rest = weight * initial.get(initial.row(t), index) - entry * here[i]
+                    given = weight * initial.get(initial.row(t), index)
+                    rest = subtract_row(given, [entry], [[part[i]] for part in here])
+                    squares.set(squares.get() + rest * rest)
                     sums[i].set(sums[i].get() + entry * rest)
 
 
 @intrinsic
 def ascend(  # type: ignore[no-untyped-def]
-    typingctx, rows, listed, block, triangle, x, share, z, start, largest, size
+    typingctx, rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums
 ):
     """Add ``U^-1 D^-1 x`` to one block of z in the lanes where share (W,) is 1.
 
-    x receives the correction; largest and size (m, W) the largest entries of it and of z.
+    It goes to the low half if there are two `parts`. x receives the correction; largest and size
+    (m, W) the largest entries of it and of what it was added to; sums (5, W), at its end, the
+    square of ``|A x|``.
     """
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
         p = Problem(context, builder, signature.args, args)
         machine, zero = p.machine, p.machine.integer(0)
-        places = ((3, triangle), (4, x), (5, share), (6, z), (8, largest), (9, size))
-        data, x_data, share_data, z_data, largest_at, size_at = (
+        places = (
+            (3, triangle), (4, x), (5, share), (6, z), (10, largest), (11, size), (12, sums)
+        )  # fmt: skip
+        data, x_data, share_data, z_data, largest_at, size_at, sums_at = (
             p.data(kind, args[k]) for k, kind in places
         )
-        part = machine.load(share_data, zero)
-        after = [machine.state() for _ in range(p.m)]
+        taken = machine.compare(">", machine.load(share_data, zero), 0.0)
+        goal = args[7] if len(parts) == 1 else builder.add(args[7], args[8])
+        after, energy = [machine.state() for _ in range(p.m)], machine.state()
         peaks = [[machine.state() for _ in range(p.m)] for _ in range(2)]
         with machine.loop(p.n_nodes, down=True) as t:
             unit, inverses = _load_triangle(p, data, triangle_at(p, args[2], t))
-            value: list[Number] = [
-                each * inverse
-                for each, inverse in zip(load_node(p, x_data, zero, t), inverses, strict=True)
-            ]
+            given = load_node(p, x_data, zero, t)
+            value: list[Number] = [a * b for a, b in zip(given, inverses, strict=True)]
+            energy.set(dot(given, value, energy.get()))
             for k in range(p.m - 1, -1, -1):
                 for j in range(p.m):
                     value[k] = value[k] - unit[k][p.m + j - k - 1] * after[j].get()
                 for j in range(p.m - 1, k, -1):
                     value[k] = value[k] - unit[k][j - k - 1] * value[j]
-            old = load_node(p, z_data, args[7], t)
-            new = [
-                machine.select(machine.compare(">", part, 0.0), a + b, a)
-                for a, b in zip(old, value, strict=True)
-            ]
+            old = load_node(p, z_data, goal, t)
+            new = [machine.select(taken, a + b, a) for a, b in zip(old, value, strict=True)]
+            store_node(p, new, z_data, goal, t)
             store_node(p, value, x_data, zero, t)
-            store_node(p, new, z_data, args[7], t)
             for states, values in zip(peaks, (value, new), strict=True):
                 for state, each in zip(states, values, strict=True):
                     _raise_to(state, abs(machine.lift(each)))
@@ -217,9 +282,12 @@ def ascend(  # type: ignore[no-untyped-def]
         for states, place in zip(peaks, (largest_at, size_at), strict=True):
             for i, state in enumerate(states):
                 machine.store(state.get(), place, machine.integer(i * p.n_lanes))
+        machine.store(energy.get(), sums_at, machine.integer(4 * p.n_lanes))
         return context.get_dummy_value()
 
-    signature = types.void(rows, listed, block, triangle, x, share, z, start, largest, size)
+    signature = types.void(
+        rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums
+    )
     return signature, codegen
 
 

@@ -35,10 +35,26 @@ class Machine:
         """A float or lanes as lanes."""
         return value if isinstance(value, Lanes) else self.constant(value)
 
-    def gather(self, pointers: Sequence[Any], offset: Any) -> Lanes:
+    def spread(self, number: Any) -> Lanes:
+        """A number of LLVM in all lanes."""
+        value = ir.Constant(self.kind, ir.Undefined)
+        for lane in range(self.n_lanes):
+            value = self.builder.insert_element(value, number, _index(lane))
+        return Lanes(self, value)
+
+    def pattern(self, numbers: Sequence[float]) -> Lanes:
+        """A constant for each lane."""
+        return Lanes(self, ir.Constant(self.kind, list(numbers)))
+
+    def mix(self, value: Lanes, order: Sequence[int]) -> Lanes:
+        """The lanes of a value in another order, or one of them in all."""
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), self.n_lanes), list(order))
+        return Lanes(self, self.builder.shuffle_vector(value.ir, value.ir, mask))
+
+    def gather(self, pointers: Sequence[Any], offsets: Sequence[Any]) -> Lanes:
         """One number from each lane's own address."""
         value = ir.Constant(self.kind, ir.Undefined)
-        for lane, pointer in enumerate(pointers):
+        for lane, (pointer, offset) in enumerate(zip(pointers, offsets, strict=True)):
             number = self.builder.load(self.builder.gep(pointer, [offset]))
             value = self.builder.insert_element(value, number, _index(lane))
         return Lanes(self, value)
@@ -58,7 +74,9 @@ class Machine:
         return State(self, self.lift(value))
 
     def select(self, condition: Any, yes: Number, no: Number) -> Lanes:
-        """Lane by lane, or all lanes for a scalar condition."""
+        """Lane by lane, or all lanes for a scalar condition; a constant one leaves no code."""
+        if condition is True:
+            return self.lift(yes)
         return Lanes(self, self.builder.select(condition, self.lift(yes).ir, self.lift(no).ir))
 
     def compare(self, how: str, left: Number, right: Number) -> Any:

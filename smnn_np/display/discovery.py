@@ -1,7 +1,4 @@
-"""Plots of fitted estimators, in the style of scikit-learn's Display classes.
-
-matplotlib is imported when a plot is drawn, never when the package is.
-"""
+"""Data, smoothed states and simulated trajectory of a fitted discoverer, panel by panel."""
 
 import textwrap
 from collections.abc import Sequence
@@ -11,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .text import format_equations
+from ..text import format_equations
+from ._axes import MODEL, SIMULATED, dots, limit_height, panels, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from .discoverer import SMNNDiscoverer
+    from ..discoverer import SMNNDiscoverer
 
 _FINE_POINTS = 1000
-_DATA, _SMOOTHED, _SIMULATED = "#6b7280", "#1d4ed8", "#ea580c"
 
 
 @dataclass(frozen=True)
@@ -188,36 +185,24 @@ class DiscoveryDisplay:
         ValueError
             If `ax` is another number of axes than there are panels.
         """
-        self.ax_ = self._panels(ax)
+        shape = (len(self.names), len(self.runs))
+        self.ax_ = panels(
+            ax,
+            shape,
+            (max(8.0, 4.5 * shape[1]), 0.9 + 2.5 * shape[0]),
+            f"{shape[0]} states times {shape[1]} runs",
+            sharex="col",
+            sharey="row",
+        )
         self.figure_ = self.ax_[0, 0].figure
         for i in range(len(self.names)):
             for j, run in enumerate(self.runs):
                 _draw_panel(self.ax_[i, j], run, i)
-                _limit_height(self.ax_[i, j], self.runs, i)
+                seen = [each[:, i] for run in self.runs for each in (run.y, run.smoothed)]
+                limit_height(self.ax_[i, j], seen)
         self._label_panels()
         self._add_legend(outside=ax is None)
         return self
-
-    def _panels(self, ax: "Axes | Sequence[Axes] | None") -> NDArray[np.object_]:
-        """Make the panels, or arrange those that were given, as (n_states, n_runs)."""
-        shape = (len(self.names), len(self.runs))
-        if ax is not None:
-            given = np.array(ax, dtype=object).ravel()
-            if given.size != shape[0] * shape[1]:
-                raise ValueError(
-                    f"ax holds {given.size} axes; wanted {shape[0] * shape[1]}: "
-                    f"{shape[0]} states times {shape[1]} runs"
-                )
-            return given.reshape(shape)
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError(
-                "matplotlib is not installed; install it with: pip install 'smnn-np[plot]'"
-            ) from error
-        size = (max(8.0, 4.5 * shape[1]), 0.9 + 2.5 * shape[0])
-        figure = plt.figure(figsize=size, dpi=120, layout="constrained")
-        return figure.subplots(*shape, sharex="col", sharey="row", squeeze=False)
 
     def _label_panels(self) -> None:
         """Write names, units, equations and the legend around the panels."""
@@ -292,31 +277,11 @@ def _short_equations(estimator: "SMNNDiscoverer", names: list[str]) -> list[str]
 
 def _draw_panel(ax: "Axes", run: RunCurves, state: int) -> None:
     """Draw data and both curves of one state."""
-    size = float(np.clip(60 / np.sqrt(len(run.t)), 1.5, 6.0))
-    points: dict[str, Any] = {
-        "ls": "none",
-        "marker": "o",
-        "ms": size,
-        "mew": 0,
-        "color": _DATA,
-        "alpha": 0.7,
-    }
-    ax.plot(run.t, run.y[:, state], label="data", zorder=3, **points)
-    ax.plot(run.t_fine, run.smoothed[:, state], color=_SMOOTHED, lw=1.8, label="smoothed")
-    simulated: dict[str, Any] = {"color": _SIMULATED, "lw": 1.5, "ls": (0, (4, 2))}
+    dots(ax, run.t, run.y[:, state], label="data", zorder=3)
+    ax.plot(run.t_fine, run.smoothed[:, state], color=MODEL, lw=1.8, label="smoothed")
+    simulated: dict[str, Any] = {"color": SIMULATED, "lw": 1.5, "ls": (0, (4, 2))}
     ax.plot(
         run.t_fine, run.simulated[:, state], label="simulated from the first state", **simulated
     )
     ax.locator_params(axis="x", steps=[1, 2, 5, 10])
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(alpha=0.25, lw=0.6)
-
-
-def _limit_height(ax: "Axes", runs: Sequence[RunCurves], state: int) -> None:
-    """Fit the panel to data and smoothed states: a trajectory that runs away is cut off."""
-    seen = np.concatenate(
-        [each for run in runs for each in (run.y[:, state], run.smoothed[:, state])]
-    )
-    low, high = np.nanmin(seen), np.nanmax(seen)
-    margin = 0.1 * (high - low) or 1.0
-    ax.set_ylim(low - margin, high + margin)
+    plain(ax)

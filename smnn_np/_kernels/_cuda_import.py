@@ -1,0 +1,76 @@
+"""The only place that imports Numba's CUDA: how kernels are declared and started.
+
+Without a GPU, Numba's simulator (``NUMBA_ENABLE_CUDASIM=1`` before Numba is imported) runs the
+kernels as Python, one thread after the other; the tests do so.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from importlib.util import find_spec
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numba import config, cuda
+from numba.core.errors import NumbaPerformanceWarning
+
+SIMULATED = bool(config.ENABLE_CUDASIM)
+
+# In the simulator a device function puts back the true `cuda` module when it ends: threads of one
+# block would see each other's.
+THREADS_PER_BLOCK = 1 if SIMULATED else 128
+_FEW_BLOCKS = 128  # below this Numba warns, although nothing can be done
+
+
+def require_numba_cuda() -> None:
+    """Refuse to go on with what Numba itself brings: deprecated, and no longer mended."""
+    if not SIMULATED and find_spec("numba_cuda") is None:
+        raise ImportError(
+            "CuPy arrays are solved by kernels that need numba-cuda, which is not installed: "
+            'pip install "smnn-np[cuda12]" (or cuda13, as your driver), or pass NumPy arrays'
+        )
+
+
+def device(function: Callable[..., Any]) -> Any:
+    """Declare a function that kernels call, compiled into them."""
+    options = {} if SIMULATED else {"forceinline": True}
+    return cuda.jit(device=True, **options)(function)
+
+
+def on_device(array: Any) -> Any:
+    """A CuPy array as Numba takes it, without waiting for the work that fills it."""
+    if SIMULATED:  # what stands in for CuPy has its memory on the host
+        shown = {"__array_interface__": array.__cuda_array_interface__, "owner": array}
+        return np.asarray(SimpleNamespace(**shown))
+    return cuda.as_cuda_array(array, sync=False)
+
+
+def padded(n_threads: int) -> int:
+    """Threads that are started where so many are wanted."""
+    return -(-n_threads // THREADS_PER_BLOCK) * THREADS_PER_BLOCK
+
+
+def launch(kernel: Any, n_threads: int, *arguments: Any) -> None:
+    """Start a kernel on the caller's CuPy stream."""
+    n_blocks = padded(n_threads) // THREADS_PER_BLOCK
+    with warnings.catch_warnings():
+        if SIMULATED:  # a device divides by zero without a word
+            warnings.simplefilter("ignore", RuntimeWarning)
+        elif n_blocks < _FEW_BLOCKS:
+            warnings.simplefilter("ignore", NumbaPerformanceWarning)
+        kernel[n_blocks, THREADS_PER_BLOCK, _stream()](*arguments)
+
+
+def n_multiprocessors() -> int:
+    """Multiprocessors of the current GPU."""
+    return 1 if SIMULATED else int(cuda.get_current_device().MULTIPROCESSOR_COUNT)
+
+
+def _stream() -> Any:
+    if SIMULATED:
+        return 0
+    import cupy
+
+    return cuda.external_stream(cupy.cuda.get_current_stream().ptr)

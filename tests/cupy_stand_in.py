@@ -1,0 +1,136 @@
+"""A stand-in for CuPy where there is no GPU: NumPy arrays in a wrapper that is as strict.
+
+Together with Numba's CUDA simulator it runs all of the GPU's code on the host. Like a CuPy array, a
+wrapped one refuses to meet a NumPy array, to become one unasked, and gives arrays without axes
+where NumPy gives numbers. It has what the package uses, and nothing else that could hide a mistake.
+"""
+
+import operator
+import sys
+from types import ModuleType
+
+import numpy as np
+
+
+def _unwrap(value):
+    if isinstance(value, ndarray):
+        return value._host
+    if isinstance(value, np.ndarray) and value.ndim:
+        raise TypeError("a NumPy array meets a CuPy array")
+    if isinstance(value, tuple | list):
+        return type(value)(_unwrap(each) for each in value)
+    return value
+
+
+def _wrap(value):
+    if isinstance(value, tuple):
+        return tuple(_wrap(each) for each in value)
+    return ndarray(value) if isinstance(value, np.ndarray | np.generic) else value
+
+
+class ndarray:
+    """An array on the pretended device."""
+
+    __hash__ = None
+
+    def __init__(self, host):
+        self._host = np.asarray(host)
+
+    def get(self):
+        return self._host.copy()
+
+    @property
+    def __cuda_array_interface__(self):
+        return self._host.__array_interface__
+
+    def __array__(self, *arguments, **options):
+        raise TypeError("Implicit conversion to a NumPy array is not allowed")
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        options = {name: _unwrap(value) for name, value in options.items()}
+        return _wrap(getattr(ufunc, method)(*map(_unwrap, inputs), **options))
+
+    def __array_function__(self, function, types, arguments, options):
+        options = {name: _unwrap(value) for name, value in options.items()}
+        return _wrap(function(*map(_unwrap, arguments), **options))
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        value = getattr(self._host, name)
+        if not callable(value):
+            return _wrap(value) if isinstance(value, np.ndarray) else value
+
+        def method(*arguments, **options):
+            options = {key: _unwrap(each) for key, each in options.items()}
+            result = value(*map(_unwrap, arguments), **options)
+            return result if name in ("item", "tolist") else _wrap(result)
+
+        return method
+
+    def __getitem__(self, index):
+        return ndarray(self._host[_unwrap(index)])
+
+    def __setitem__(self, index, value):
+        self._host[_unwrap(index)] = _unwrap(value)
+
+    def __len__(self):
+        return len(self._host)
+
+    def __bool__(self):
+        return bool(self._host)
+
+    def __float__(self):
+        return float(self._host)
+
+    def __int__(self):
+        return int(self._host)
+
+    def __format__(self, spec):
+        return format(self._host, spec)
+
+
+def _operation(function):
+    return lambda self, other: ndarray(function(self._host, _unwrap(other)))
+
+
+for _name in ("add", "sub", "mul", "truediv", "pow", "and_", "or_", "lt", "le", "gt", "ge"):
+    _function = getattr(operator, _name)
+    setattr(ndarray, f"__{_name.strip('_')}__", _operation(_function))
+    if _name in ("add", "sub", "mul", "truediv", "and_", "or_"):
+        _reflected = _operation(lambda a, b, _f=_function: _f(b, a))
+        setattr(ndarray, f"__r{_name.strip('_')}__", _reflected)
+for _name in ("eq", "ne"):
+    setattr(ndarray, f"__{_name}__", _operation(getattr(operator, _name)))
+for _name in ("neg", "abs", "invert"):
+    _function = getattr(operator, _name)
+    setattr(ndarray, f"__{_name}__", lambda self, _f=_function: ndarray(_f(self._host)))
+ndarray.__module__ = "cupy"
+
+
+def make_module() -> ModuleType:
+    """The module ``cupy``, of which the package sees no more than it uses."""
+    module = ModuleType("cupy")
+    module.ndarray = ndarray
+    module.asnumpy = lambda array: array.get()
+    module.asarray = lambda array, **options: ndarray(np.asarray(_inside(array), **options))
+
+    def function(name):
+        def call(*arguments, **options):
+            options = {key: _unwrap(each) for key, each in options.items()}
+            return _wrap(getattr(np, name)(*map(_unwrap, arguments), **options))
+
+        return call
+
+    for name in ("empty", "zeros", "moveaxis", "ascontiguousarray", "isfinite", "broadcast_to"):
+        setattr(module, name, function(name))
+    return module
+
+
+def _inside(array):
+    return array._host if isinstance(array, ndarray) else array
+
+
+def install() -> ModuleType:
+    """Put the stand-in where ``import cupy`` finds it."""
+    return sys.modules.setdefault("cupy", make_module())

@@ -1,0 +1,223 @@
+"""What only the GPU's side has: time in chunks, memory, arrays of two kinds, code for a device.
+
+The bodies of many tests in other files run there too, by the fixture `backend`. Without a GPU
+Numba's simulator runs the kernels as Python, and a strict stand-in takes CuPy's place.
+"""
+
+import os
+import pickle
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import smnn_np as smnn
+from smnn_np import dense, device
+from smnn_np._kernels import _cuda_import
+from smnn_np.testing import assert_close, random_ode
+
+HERE = Path(__file__).parent
+CHUNKED = {
+    "scalar": {"n_steps": 14},
+    "systems": {"batch": (2,), "n_steps": 12, "n_dims": 2, "n_equations": 2, "weighted": True},
+    "central": {"batch": (2,), "n_steps": 13, "n_orders": 3, "central": True},
+    "initial values across a cut": {
+        "n_steps": 11, "n_dims": 2, "n_equations": 3, "n_initial_steps": 6, "central": True,
+        "weighted": True,
+    },
+    "one order": {"n_steps": 9, "n_orders": 1},
+}  # fmt: skip
+
+
+def draw(sizes):
+    return random_ode(np.random.default_rng(0), **CHUNKED[sizes])
+
+
+@pytest.fixture(params=[2, 3])
+def chunks(request, monkeypatch):
+    """Cut time into so many chunks, however few nodes there are."""
+    monkeypatch.setattr(device, "choose_chunks", lambda *sizes: request.param)
+
+
+@pytest.mark.parametrize("factorization", ["auto", "qr"])
+@pytest.mark.parametrize("sizes", CHUNKED)
+def test_chunks_in_time_change_nothing(sizes, factorization, gpu, chunks):
+    case = draw(sizes)
+    y, pullback = smnn.ode_solve_vjp(**gpu.give(case), factorization=factorization)
+    assert_close(gpu.take(y), dense.ode_solve(**case))
+    _, pullback_here = smnn.ode_solve_vjp(**case)
+    y_bar = np.random.default_rng(1).standard_normal(y.shape)
+    for there, here in zip(pullback(gpu.give(y_bar)), pullback_here(y_bar), strict=True):
+        assert_close(gpu.take(there), here)
+
+
+@pytest.mark.parametrize("factorization", ["auto", "qr"])
+@pytest.mark.parametrize("sizes", CHUNKED)
+def test_chunks_in_time_leave_the_inverse_alone(sizes, factorization, gpu, chunks):
+    case = draw(sizes)
+    left = {name: each for name, each in case.items() if name not in ("rhs", "initial")}
+    left["n_initial_steps"], _, left["n_initial_orders"] = case["initial"].shape[-3:]
+    here = smnn.ode_factorize(**left)
+    there = smnn.ode_factorize(**gpu.give(left), factorization=factorization)
+    assert_close(there.logdet().get(), here.logdet())
+    assert_close(gpu.take(there.variance()), here.variance())
+    for lag in (0, 1):
+        assert_close(gpu.take(there.covariance(lag)), here.covariance(lag))
+    y = there.solve(gpu.give(case["rhs"]), gpu.give(case["initial"]))
+    assert_close(gpu.take(y), here.solve(case["rhs"], case["initial"]))
+
+
+def test_a_chunk_that_is_singular_names_its_step(gpu, chunks):
+    weights = np.ones(11)
+    weights[8] = 0.0
+    with pytest.raises(np.linalg.LinAlgError, match=r"at step (8|9|1\d) .*undetermined"):
+        smnn.ode_solve(
+            gpu.give(np.ones((12, 1, 1, 3))), [[1.0]], [[[1.0, 0.0]]], 0.1,
+            weight_smooth=gpu.give(weights),
+            weight_equation=gpu.give(np.where(np.arange(12) < 9, 1.0, 0.0)[:, None]),
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("n_chunks", [1, 8])
+def test_auto_falls_back_series_by_series(n_chunks, gpu, monkeypatch):
+    """Where Cholesky has no digits, QR must have been asked, and only there."""
+    monkeypatch.setattr(device, "choose_chunks", lambda *sizes: n_chunks)
+    steps = gpu.give(np.array([[0.1], [1e-7]]))
+    arguments = ([[[[1.0, 0.0, 1.0]]]], steps)
+    factor = smnn.ode_factorize(*arguments, n_steps=120)
+    y = gpu.take(factor.solve([[0.0]], [[[1.0, 0.0]]]))
+    assert gpu.take(factor.by_qr).tolist() == [False, True]
+    here = smnn.ode_factorize(arguments[0], steps.get(), n_steps=120)
+    assert_close(y, here.solve([[0.0]], [[[1.0, 0.0]]]))
+
+
+def test_chunks_are_chosen_from_batch_nodes_and_device(monkeypatch):
+    monkeypatch.setattr(_cuda_import, "n_multiprocessors", lambda: 132)
+    assert device.choose_chunks(1, 1_000_000) == 1000
+    assert device.choose_chunks(64, 1_000_000) == 264
+    assert device.choose_chunks(64, 1000) == 31
+    assert device.choose_chunks(65536, 200) == device.choose_chunks(1, 50) == 1
+
+
+def test_sums_over_runs_of_nodes(gpu, monkeypatch):
+    """A gradient in what all nodes share is summed run by run."""
+    monkeypatch.setattr(device.DeviceFactor, "_run", lambda self: 3)
+    case = random_ode(np.random.default_rng(2), (2,), n_steps=8, n_dims=2, central=True)
+    case["coefficients"] = case["coefficients"][:, :1]
+    case["steps"] = np.array([0.3])
+    y, pullback = smnn.ode_solve_vjp(**gpu.give(case))
+    _, pullback_here = smnn.ode_solve_vjp(**case)
+    y_bar = np.random.default_rng(1).standard_normal(y.shape)
+    for there, here in zip(pullback(gpu.give(y_bar)), pullback_here(y_bar), strict=True):
+        assert_close(gpu.take(there), here)
+
+
+class LittleMemory:
+    """A pool that has no room for large arrays."""
+
+    def __init__(self, xp, most):
+        self._empty, self._most = xp.empty, most
+
+    def __call__(self, shape, **options):
+        if np.prod(shape) > self._most:
+            raise MemoryError("out of memory")
+        return self._empty(shape, **options)
+
+
+def test_a_batch_too_large_is_solved_in_pieces(gpu, monkeypatch):
+    case = random_ode(np.random.default_rng(3), (7,), n_steps=5)
+    monkeypatch.setattr(gpu.xp, "empty", LittleMemory(gpu.xp, 700))
+    assert_close(gpu.take(smnn.ode_solve(**gpu.give(case))), dense.ode_solve(**case))
+
+
+def test_too_little_memory_says_how_much_is_wanted(gpu, monkeypatch):
+    case = gpu.give(random_ode(np.random.default_rng(3), (7,), n_steps=5))
+    monkeypatch.setattr(gpu.xp, "empty", LittleMemory(gpu.xp, 110))
+    for solve in (smnn.ode_solve, smnn.ode_solve_vjp):
+        with pytest.raises(MemoryError, match=r"no \d\S* GB free that the \d series of 5 nodes"):
+            solve(**case)
+
+
+def test_arrays_of_two_kinds_are_refused_by_name(gpu):
+    case = random_ode(np.random.default_rng(4), n_steps=5)
+    there = gpu.give(case)
+    words = "rhs is a CuPy array, but coefficients is a NumPy array: one kind is wanted"
+    with pytest.raises(TypeError, match=words):
+        smnn.ode_solve(**case | {"rhs": there["rhs"]})
+    factor = smnn.ode_factorize(there["coefficients"], there["steps"])
+    words = "CuPy arrays came before, but rhs is a NumPy array"
+    with pytest.raises(TypeError, match=words):
+        factor.solve(case["rhs"], [[[1.0, 0.0]]])
+    y, pullback = smnn.ode_solve_vjp(**there)
+    with pytest.raises(TypeError, match="CuPy arrays came before, but y_bar is a NumPy array"):
+        pullback(y.get())
+    y, pullback = smnn.ode_solve_vjp(**case)
+    with pytest.raises(TypeError, match="y_bar is a CuPy array, but NumPy arrays came before"):
+        pullback(gpu.give(y))
+    with pytest.raises(TypeError, match="steps is a CuPy array, but NumPy arrays came before"):
+        smnn.taylor_logdet(there["steps"], 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "value", "words"),
+    [
+        ("coefficients", (2, 0, 0, 1), np.nan, r"coefficients\[2, 0, 0, 1\] = nan"),
+        ("steps", (3,), -1.0, r"steps\[3\] = -1.0: every step must be > 0"),
+        ("weight_smooth", (1,), np.inf, r"weight_smooth\[1\] = inf: a finite weight >= 0"),
+    ],
+)
+def test_bad_numbers_are_named_there_too(name, index, value, words, gpu):
+    case = random_ode(np.random.default_rng(5), n_steps=6, weighted=True)
+    case[name][index] = value
+    with pytest.raises(ValueError, match=words):
+        smnn.ode_solve(**gpu.give(case))
+
+
+def test_without_numba_cuda_it_says_what_to_install(gpu, monkeypatch):
+    case = gpu.give(random_ode(np.random.default_rng(6), n_steps=5))
+    monkeypatch.setattr(_cuda_import, "SIMULATED", False)
+    monkeypatch.setattr(_cuda_import, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r'numba-cuda, .* pip install "smnn-np\[cuda12\]"'):
+        smnn.ode_solve(**case)
+
+
+def test_a_factor_there_is_not_pickled(gpu):
+    factor = smnn.ode_factorize(gpu.give(np.ones((5, 1, 1, 2))), 0.1)
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        pickle.dumps(factor)
+
+
+@pytest.mark.skipif(find_spec("numba_cuda") is None, reason="needs numba-cuda and its compiler")
+@pytest.mark.parametrize("sizes", ["1 1 2 0", "2 2 2 1", "9 9 3 0"])
+def test_every_kernel_compiles_for_a_device(sizes):
+    """To PTX, without a device: types agree, and nothing is used that only Python has."""
+    script = [sys.executable, str(HERE / "compile_kernels.py"), *sizes.split()]
+    environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "0"}
+    done = subprocess.run(script, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "21 kernels" in done.stdout
+
+
+@pytest.mark.device
+@pytest.mark.skipif(_cuda_import.SIMULATED, reason="needs a GPU")
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"batch": (512,), "n_steps": 50},
+        {"batch": (2,), "n_steps": 5000},
+        {"batch": (64,), "n_steps": 300, "n_dims": 3, "n_equations": 3},
+        {"batch": (3,), "n_steps": 200, "n_dims": 10, "n_equations": 10},
+        {"batch": (16,), "n_steps": 300, "n_dims": 2, "n_equations": 2, "central": True},
+    ],
+)
+def test_large_problems_on_a_device_are_solved_as_here(sizes, gpu):
+    case = random_ode(np.random.default_rng(7), **sizes, max_condition=np.inf)
+    y, pullback = smnn.ode_solve_vjp(**gpu.give(case))
+    y_here, pullback_here = smnn.ode_solve_vjp(**case)
+    assert_close(gpu.take(y), y_here)
+    y_bar = np.random.default_rng(1).standard_normal(y_here.shape)
+    for there, here in zip(pullback(gpu.give(y_bar)), pullback_here(y_bar), strict=True):
+        assert_close(gpu.take(there), here, scale=10)  # sums of up to a million terms
