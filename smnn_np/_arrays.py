@@ -5,7 +5,7 @@ called with a CuPy array runs CuPy's (``__array_function__``), so that most code
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -90,6 +90,14 @@ def result_dtype(*arrays: Any) -> np.dtype:
     dtypes = [np.dtype(array.dtype) for array in arrays if hasattr(array, "dtype")]
     floating = {dtype for dtype in dtypes if dtype.kind == "f"}
     return np.dtype(np.float32 if floating == {np.dtype(np.float32)} else np.float64)
+
+
+def all_finite(arrays: Sequence[NDArray]) -> list[bool]:
+    """Whether each array holds neither NaN nor infinity; a GPU is asked once."""
+    with np.errstate(all="ignore"):
+        sums = np.stack([array.sum(dtype=np.float64) for array in arrays])
+    proven = to_numpy(np.isfinite(sums))
+    return [bool(known) or is_finite(each) for known, each in zip(proven, arrays, strict=True)]
 
 
 def is_finite(array: NDArray) -> bool:

@@ -253,6 +253,16 @@ def read_groups(groups: Any, n_rows: int) -> np.ndarray | None:
         raise ValueError(
             f"groups must hold one label for each of the {n_rows} rows of t, not {labels.shape}."
         )
+    if labels.dtype.kind == "O":
+        kinds = {type(label).__name__ for label in labels.tolist()}
+        if len(kinds) > 1:
+            raise ValueError(
+                f"groups holds labels of several kinds, {' and '.join(sorted(kinds))}: make all of "
+                "them strings, or numbers."
+            )
+    if labels.dtype.kind == "f" and np.isnan(labels).any():
+        row = int(np.flatnonzero(np.isnan(labels))[0])
+        raise ValueError(f"groups[{row}] is NaN: give every row the label of its run.")
     return labels
 
 

@@ -10,7 +10,10 @@ from typing import Any
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
+
+    CALLER = 3  # frames from a warning in `fit` to the line that called it
 except ImportError:  # before scikit-learn 1.9
+    CALLER = 2
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in for scikit-learn's, which has callbacks."""

@@ -28,12 +28,12 @@ only where A has entries. Each entry is a product of a weight w and a function o
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._arrays import is_finite
+from ._arrays import all_finite, is_cupy
 from ._validation import OdeInputs, check_cotangent, check_ode
 from .device import factor_of
 from .factorize import Factor
@@ -149,10 +149,13 @@ def ode_solve_vjp(
         central=central,
         factorization=factorization,
     )
-    arguments = (
+    arguments: tuple[Any, ...] = (
         coefficients, rhs, initial, steps, weight_equation, weight_initial, weight_smooth,
     )  # fmt: skip
-    shapes = [() if argument is None else np.shape(argument) for argument in arguments]
+    shapes = [
+        () if each is None else each.shape if is_cupy(each) else np.shape(each)
+        for each in arguments
+    ]
     factor = factor_of(inputs, keep=None)
     right_side = factor.right_side(inputs)
     solution = factor.solve_rows(*right_side, keep=True)
@@ -180,11 +183,11 @@ def _gradients(
         inputs.weight_equation, inputs.weight_initial, inputs.weight_smooth,
     )  # fmt: skip
     collected = [
-        np.zeros(0) if source is None else _collect(bar, source, inputs, n_core).reshape(shape)
+        bar if source is None else _collect(bar, source, inputs, n_core).reshape(shape)
         for bar, source, n_core, shape in zip(total, sources, _CORE_AXES, shapes, strict=True)
     ]
-    for name, gradient in zip(OdeGradients._fields, collected, strict=True):
-        if not is_finite(gradient):
+    for name, finite in zip(OdeGradients._fields, all_finite(collected), strict=True):
+        if not finite:
             raise OverflowError(
                 f"The gradient of {name} overflows: choose units in which steps, coefficients and "
                 f"weights are of a common size."

@@ -29,6 +29,7 @@ from ._cases import (
     share_by_qr,
 )
 from ._ceilings import limits
+from ._gpu import gpu
 from ._measure import Cell, Table, conditions, interleaved, n_threads
 from ._resources import first, growth, memory
 from ._rival import compare
@@ -118,6 +119,7 @@ SECTIONS: dict[str, Callable[[bool], list[Table]]] = {
     "memory": memory,
     "limits": limits,
     "first": first,
+    "gpu": gpu,
 }
 HELP = {
     "speed": "the five cases by every factorization, beside LAPACK (the default)",
@@ -125,6 +127,7 @@ HELP = {
     "memory": "peak memory per step, in fresh processes",
     "limits": "the machine's own ceilings, and how near each case comes to them",
     "first": "time to the first result in a new process, with and without Numba's cache",
+    "gpu": "forward plus backward on a GPU, and the share of its copy bandwidth",
 }
 
 

@@ -85,7 +85,7 @@ class DeviceFactor(Factor):
             arena.write_derivatives(y[series])
 
         self._solve_all({"rhs": rhs, "initial": initial}, write)
-        if not self._judged and not bool(y[:, 0].any(axis=1).all() | y.any(axis=(1, 2)).all()):
+        if not (self._judged or y[:, 0].any(axis=1).all() or y.any(axis=(1, 2)).all()):
             self.judge()  # a solution of zeros says nothing about the system
         return y
 

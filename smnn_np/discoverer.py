@@ -14,6 +14,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from ._criterion import leftover
 from ._data import (
     DataWarning,
+    Record,
     as_columns,
     build_record,
     check_kind,
@@ -28,7 +29,7 @@ from ._equations import EquationsMixin
 from ._known import Known
 from ._path import ModelPath, describe
 from ._posterior import spread_run
-from ._progress import INTERRUPTED, CallbackSupportMixin, Progress, with_callbacks
+from ._progress import CALLER, INTERRUPTED, CallbackSupportMixin, Progress, with_callbacks
 from ._saved import SavedMixin
 from ._suspicions import check_times, suspicions, too_noisy
 from .constraints import Constraints, read_constraints
@@ -155,30 +156,8 @@ class SMNNDiscoverer(
         ValueError
             If the input cannot be used; the message says what came and what is wanted.
         """
-        if self.order not in (1, 2):
-            raise ValueError(f"order must be 1 or 2, not {self.order!r}.")
-        check_kind(t)
-        inputs = validate_data(self, as_columns(t), dtype=np.float64)
-        states = read_states(y, len(inputs))
-        if self.library is None:  # before much is done with a million columns
-            check_degree(self.degree, self.order * states.shape[1] + inputs.shape[1] - 1)
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, inputs, ensure_non_negative=True)
-        record = build_record(inputs, states, read_groups(groups, len(inputs)), weight)
-        check_times(record)
-        self._y_is_1d = np.asarray(y).ndim == 1
-        self.state_names_ = name_states(y, states.shape[1])
-        names = self._input_names()
-        points = record.points(self.order)
-        self._library = build_library(self.library, self.degree, points, names)
-        self.feature_names_out_ = np.array(self._library.names(names), dtype=object)
-        if isinstance(self._library, PolynomialLibrary):
-            self.powers_ = self._library.powers
-        given = self._known(states.shape[1])
-        terms = [str(term) for term in self.feature_names_out_]
-        for sentence in suspicions(record, self._library, self.order, names, terms):
-            warnings.warn(sentence, DataWarning, stacklevel=2)
+        record = self._read(t, y, groups, sample_weight)
+        given = self._name(record)
         progress = Progress(self, t, y)
         self._problem, path = discover(record, self._library, self.order, given, progress)
         progress.end()
@@ -186,12 +165,11 @@ class SMNNDiscoverer(
         shown = (describe(self._problem, model) for model in self._models)
         self.path_ = ModelPath(shown, self.state_names_, self.feature_names_out_)
         self._choose([model is path.best for model in self._models].index(True))
-        if path.interrupted:
-            warnings.warn(INTERRUPTED, ConvergenceWarning, stacklevel=2)
-        elif not path.follows:
-            warnings.warn(NO_LAW, ConvergenceWarning, stacklevel=2)
+        if path.interrupted or not path.follows:
+            message = INTERRUPTED if path.interrupted else NO_LAW
+            warnings.warn(message, ConvergenceWarning, stacklevel=CALLER)
         for sentence in self._noise_told_wrongly(given):
-            warnings.warn(sentence, DataWarning, stacklevel=2)
+            warnings.warn(sentence, DataWarning, stacklevel=CALLER)
         return self
 
     def select(self, k: int) -> Self:
@@ -295,6 +273,41 @@ class SMNNDiscoverer(
             states[rows] = evaluate(int(r), inputs[rows])[:, : states.shape[1]]
         return states[:, 0] if self._y_is_1d else states
 
+    def _read(self, t: Any, y: Any, groups: Any, sample_weight: Any) -> Record:
+        """Check what was passed, and put it in order."""
+        if self.order not in (1, 2):
+            raise ValueError(f"order must be 1 or 2, not {self.order!r}.")
+        check_kind(t)
+        inputs = validate_data(self, as_columns(t), dtype=np.float64)
+        states = read_states(y, len(inputs))
+        if self.library is None:  # before much is done with a million columns
+            check_degree(self.degree, self.order * states.shape[1] + inputs.shape[1] - 1)
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, inputs, ensure_non_negative=True)
+        record = build_record(inputs, states, read_groups(groups, len(inputs)), weight)
+        check_times(record)
+        self._y_is_1d = np.asarray(y).ndim == 1
+        self.state_names_ = name_states(y, states.shape[1])
+        return record
+
+    def _name(self, record: Record) -> Known:
+        """Build the library, warn of what cannot be told apart, read what is known."""
+        names = self._input_names()
+        points = record.points(self.order)
+        self._library = build_library(self.library, self.degree, points, names)
+        terms = self._library.names(names)
+        self.feature_names_out_ = np.array(terms, dtype=object)
+        if isinstance(self._library, PolynomialLibrary):
+            self.powers_ = self._library.powers
+        noise = read_noise(self.noise_std, len(self.state_names_))
+        structure = None
+        if self.constraints is not None:
+            structure = read_constraints(self.constraints, self.state_names_, terms)
+        for sentence in suspicions(record, self._library, self.order, names, terms):
+            warnings.warn(sentence, DataWarning, stacklevel=CALLER + 1)
+        return Known(noise, structure)
+
     def _input_names(self) -> list[str]:
         """Names of the library's inputs: states, velocities, controls."""
         names = list(self.state_names_)
@@ -303,14 +316,6 @@ class SMNNDiscoverer(
         plain = ["t", *(f"u{i}" for i in range(self.n_features_in_ - 1))]
         given = getattr(self, "feature_names_in_", plain)
         return names + [clean_name(str(name)) for name in given[1:]]
-
-    def _known(self, n_states: int) -> Known:
-        """Read what the constructor was told of noise and structure."""
-        noise = read_noise(self.noise_std, n_states)
-        if self.constraints is None:
-            return Known(noise)
-        terms = [str(term) for term in self.feature_names_out_]
-        return Known(noise, read_constraints(self.constraints, self.state_names_, terms))
 
     def _choose(self, position: int) -> None:
         """Make a model of the path the fitted one."""

@@ -7,7 +7,7 @@ where NumPy gives numbers. It has what the package uses, and nothing else that c
 
 import operator
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 
@@ -122,8 +122,14 @@ def make_module() -> ModuleType:
 
         return call
 
-    for name in ("empty", "zeros", "moveaxis", "ascontiguousarray", "isfinite", "broadcast_to"):
+    for name in ("empty", "zeros", "moveaxis", "ascontiguousarray", "concatenate"):
         setattr(module, name, function(name))
+    stream = SimpleNamespace(ptr=0, synchronize=lambda: None)
+    runtime = SimpleNamespace(
+        getDevice=lambda: 0, getDeviceProperties=lambda number: {"name": b"a simulated GPU"}
+    )
+    module.cuda = SimpleNamespace(get_current_stream=lambda: stream, runtime=runtime)
+    module.is_available = lambda: True
     return module
 
 

@@ -84,7 +84,7 @@ ROWS = (
     ("accuracy",),
     ("_measure",),
     ("_cases",),
-    ("_ceilings", "_resources", "_rival"),
+    ("_ceilings", "_gpu", "_resources", "_rival"),
     ("bench",),
     ("_series",),
     ("_report",),

@@ -83,6 +83,22 @@ def test_times():
     refuse("no run has two distinct times", T * 1e-9 + 1e9)  # a second apart by nanoseconds
 
 
+def test_groups():
+    fit = SMNNDiscoverer().fit
+    with pytest.raises(ValueError, match="one label for each of the 40 rows of t"):
+        fit(T, X, groups=["a"])
+    with pytest.raises(ValueError, match=r"groups\[0\] is NaN: give every row"):
+        fit(T, X, groups=np.full(40, np.nan))
+    with pytest.raises(ValueError, match="labels of several kinds, int and str: make all of them"):
+        fit(T, X, groups=np.array([1, "a"] * 20, dtype=object))
+
+
+def test_a_warning_points_to_the_line_that_called():
+    with pytest.warns(DataWarning) as caught:
+        SMNNDiscoverer(degree=1).fit(T, np.column_stack([X, 0 * T + 3]))
+    assert caught[0].filename == __file__
+
+
 def test_dates_in_a_dataframe():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"day": pandas.date_range("2024-01-01", periods=40), "u": T})

@@ -136,6 +136,18 @@ class TestLaws:
         assert -2 < value(model, "y", "y") < 0 < value(model, "y", "y", "coef_std_")
         assert "x' = 0.8 x" in model.equations()[0]
 
+    def test_bands_of_a_held_coefficient_are_those_of_a_fixed_one(self, prey):
+        only = {"x": ["x", "x y"], "y": ["y", "x y"]}
+        held = Constraints(bounds={("x", "x"): (None, 0.8)}, only=only)
+        fixed = Constraints(fixed={("x", "x"): 0.8}, only=only)
+        std = [
+            SMNNDiscoverer(noise_std=0.05, constraints=known)
+            .fit(*prey)
+            .predict(np.linspace(0, 16, 30), return_std=True)[1]
+            for known in (held, fixed)
+        ]
+        np.testing.assert_allclose(std[0], std[1], rtol=0.05)  # 0.5 without
+
     def test_signs_hold_on_the_whole_path(self, prey, free):
         model = fit(prey, bounds={("y", "*"): (0, None), ("y", "y"): (None, 0)})
         below = np.arange(len(model.feature_names_out_)) == list(model.feature_names_out_).index(

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import lru_cache
 from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numba import config, cuda
-from numba.core.errors import NumbaPerformanceWarning
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 
 # In the simulator a device function puts back the true `cuda` module when it ends: threads of one
 # block would see each other's.
 THREADS_PER_BLOCK = 1 if SIMULATED else 128
-_FEW_BLOCKS = 128  # below this Numba warns, although nothing can be done
 
 
 def require_numba_cuda() -> None:
@@ -55,22 +54,24 @@ def padded(n_threads: int) -> int:
 def launch(kernel: Any, n_threads: int, *arguments: Any) -> None:
     """Start a kernel on the caller's CuPy stream."""
     n_blocks = padded(n_threads) // THREADS_PER_BLOCK
-    with warnings.catch_warnings():
-        if SIMULATED:  # a device divides by zero without a word
+    if SIMULATED:
+        with warnings.catch_warnings():  # a device divides by zero without a word
             warnings.simplefilter("ignore", RuntimeWarning)
-        elif n_blocks < _FEW_BLOCKS:
-            warnings.simplefilter("ignore", NumbaPerformanceWarning)
-        kernel[n_blocks, THREADS_PER_BLOCK, _stream()](*arguments)
+            kernel[n_blocks, THREADS_PER_BLOCK](*arguments)
+        return
+    import cupy
+
+    _configured(kernel, n_blocks, cupy.cuda.get_current_stream().ptr)(*arguments)
+
+
+@lru_cache(maxsize=1024)
+def _configured(kernel: Any, n_blocks: int, stream: int) -> Any:
+    """A kernel ready to be called; made once, for that takes longer than a small kernel."""
+    with warnings.catch_warnings():  # that there are few blocks is no news
+        warnings.filterwarnings("ignore", message="Grid size")
+        return kernel[n_blocks, THREADS_PER_BLOCK, cuda.external_stream(stream)]
 
 
 def n_multiprocessors() -> int:
     """Multiprocessors of the current GPU."""
     return 1 if SIMULATED else int(cuda.get_current_device().MULTIPROCESSOR_COUNT)
-
-
-def _stream() -> Any:
-    if SIMULATED:
-        return 0
-    import cupy
-
-    return cuda.external_stream(cupy.cuda.get_current_stream().ptr)

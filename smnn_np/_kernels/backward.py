@@ -187,19 +187,9 @@ def backward(
                 _describe(state, inverse, design[k], mean[here], std[here])
                 if steady and k > 0:
                     _steady_gains(
-                        kept[here],
-                        rows,
-                        root,
-                        drive,
-                        design[k],
-                        weight[k + 1],
-                        block,
-                        both,
-                        keys,
-                        scratch,
-                        through,
-                        joint,
-                    )
+                        kept[here], rows, root, drive, design[k], weight[k + 1],
+                        block, both, keys, scratch, through, joint,
+                    )  # fmt: skip
                     reference[:] = kept[here]
                     solved, last = True, here
         if k == 0:

@@ -52,26 +52,18 @@ def score(
             of_determinant[:] = np.nan
             return
         _sensitivities(predicted, target, rows, state, inverse, pull, cross, information)
-        _collect(
-            drive * drive,
-            state,
-            pull,
-            cross,
-            information,
-            d_ahead,
-            d_noise,
-            noise,
-            of_squares[k],
-            of_determinant[k],
-        )
+        _accumulate(
+            pull, state, cross, information, d_ahead, d_noise, noise, drive,
+            of_squares[k], of_determinant[k],
+        )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
-def _collect(
-    squared, state, pull, cross, information, d_ahead, d_noise, noise, of_squares, of_determinant
+@njit(nogil=True)
+def _accumulate(
+    pull, state, cross, information, d_ahead, d_noise, noise, drive, of_squares, of_determinant
 ):  # pragma: no cover
-    """Add a step's gradients (R + 1,) through its transition and its noise's covariance."""
-    order = pull.shape[0]
+    """Add what a step's sensitivities mean for its coefficients and the drive (R + 1,)."""
+    order, squared = pull.shape[0], drive * drive
     for r in range(order):
         for c in range(order):
             outer = 0.5 * squared * pull[r] * pull[c]

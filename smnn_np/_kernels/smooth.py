@@ -155,18 +155,9 @@ def forward(
         if not steady:
             before[:] = triangle
             gained, left = _advance(
-                triangle,
-                rhs,
-                back,
-                root,
-                drive,
-                design[k],
-                weight[k],
-                value[k],
-                block,
-                keys,
-                scratch,
-            )
+                triangle, rhs, back, root, drive, design[k], weight[k], value[k],
+                block, keys, scratch,
+            )  # fmt: skip
             if prior.shape[0] == 0 and not fresh and unchanged(triangle, before):
                 steady = True
                 _steady_gain(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from ..._arrays import is_cupy
 from .._cuda_import import launch, on_device
 from .gradient import gradient_kernel, initial_gradient_kernel
 from .inverse import LAGGED, VARIANCE, determinant_kernel, inverse_kernels
@@ -76,8 +77,8 @@ class Arena:
         base = getattr(self.where, name).base
         assert n_times * prod(core) * n_series <= self._room[name]
         part = self._array[base : base + n_times * prod(core) * n_series]
-        if source.size == 1:
-            part.fill(float(source.reshape(())))
+        if source.size == 1 and not is_cupy(source):
+            part.fill(source.item())  # a number from the host is no transfer
         else:
             there = self._xp.asarray(source)
             part.reshape(n_times, *core, n_series)[...] = self._xp.moveaxis(there, 0, -1)
