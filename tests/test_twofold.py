@@ -20,14 +20,13 @@ FINE_GRIDS = [
     ("several_starts", 1e-3, 3),
     ("coupled", 1e-3, 3),
     ("weighted", 1e-3, 3),
-    ("rough", 1e-3, 4),
+    ("rough", 1e-3, 3),
     ("central", 1e-3, 3),
 ]
 # ... in which "auto" was more than ten times as far off as "qr".
 AGAINST_THE_LAW = [
     ("stiff", 1e-5, 2), ("stiff", 1e-6, 2), ("stiff", 1e-3, 3), ("stiff", 1e-5, 3),
-    ("stiff", 1e-6, 3), ("stiff", 1e-5, 4), ("stiff", 1e-6, 4), ("stiff", 1e-2, 6),
-    ("stiff", 1e-5, 6), ("varying", 1e-6, 3), ("weighted", 1e-6, 3),
+    ("stiff", 1e-6, 3), ("varying", 1e-6, 3), ("weighted", 1e-6, 3),
 ]  # fmt: skip
 
 
@@ -61,7 +60,7 @@ def test_the_law_holds_where_it_did_not(system, step, n_orders):
     assert accuracy.measure(Case(system, step, n_orders, 200)).violations() == {}
 
 
-@pytest.mark.parametrize("sizes", [(1, 500, 1, 3), (16, 50, 1, 3), (64, 10, 1, 5), (8, 300, 3, 3)])
+@pytest.mark.parametrize("sizes", [(1, 500, 1, 3), (16, 50, 1, 3), (64, 10, 1, 5)])
 def test_what_floats_hold_has_no_low_half(sizes, twofold):
     """The benchmark's problems: not a number and not an instruction more than before."""
     batch, n_steps, n_dims, n_orders = sizes
