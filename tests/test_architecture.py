@@ -103,6 +103,7 @@ LONG = {
     "_kernels/cpu/unrolled/gradient.py": {"gradients", "codegen"},
     "_kernels/joint.py": {"eliminate"},
     "_kernels/smooth.py": {"forward"},
+    "_kernels/trajectory.py": {"integrate"},
 }
 
 FILES = sorted(PACKAGE.rglob("*.py"))
