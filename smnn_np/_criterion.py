@@ -2,9 +2,9 @@
 
     sum_s n_s log(RSS_s / n_s + floor^2) + (price(xi, F) + K0 log(n)) n / (n - K - 2),
 
-price as in ``subset.py``, F the information on the k coefficients, K0 initial states, K = K0 + k,
-n measurements. The last factor is the small-sample correction of McQuarrie. Where the noise of a
-state is given its part is RSS / noise^2.
+price and odds as in ``subset.py``, F the information on the k coefficients, K0 initial states,
+K = K0 + k, n measurements. The last factor is the small-sample correction of McQuarrie. Where the
+noise of a state is given its part is RSS / noise^2.
 
 References
 ----------
@@ -14,7 +14,7 @@ Statistics & Probability Letters 44, 79-86.
 
 import numpy as np
 
-from .identify import Problem
+from .identify import Problem, support_of
 from .optimize import JointFit
 from .subset import price
 
@@ -32,9 +32,11 @@ def criterion(problem: Problem, fit: JointFit) -> float:
     known = np.square(np.where(np.isnan(given), 1.0, np.maximum(given, FLOOR)))
     estimated = n_seen * np.log(squares / n_seen + FLOOR**2)
     misfit = float(np.where(np.isnan(given), estimated, squares / known).sum())
+    # With process noise, states that follow any data are no proof that these have no noise.
+    misfit = fit.data_cost if fit.loose else misfit
     n, n_fitted = n_seen.sum(), len(fit.free_xi) + problem.n_initial
     paid = price(fit.free_xi, fit.log_information, len(problem.candidates.index), fit.rules)
-    paid += problem.n_initial * np.log(n)
+    paid += problem.odds.cost(support_of(problem, fit)) + problem.n_initial * np.log(n)
     return misfit + fit.link_cost + fit.prior_cost + paid * n / max(n - n_fitted - 2, 1.0)
 
 

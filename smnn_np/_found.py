@@ -39,7 +39,8 @@ class Path:
     Attributes
     ----------
     follows : bool
-        Whether the best law is exact and leaves little more noise than smoothing without a law.
+        Whether the best law is exact and leaves little more noise than smoothing without a law,
+        or explains the states and was found twice.
     interrupted : bool
         Whether the search was stopped before its end.
     """
@@ -58,11 +59,20 @@ class Path:
 
     def add(self, model: Scored) -> Scored:
         """Keep a model if it is the best of its size; return it."""
+        self._keep(model)
+        self.report(f"{model.n_terms:4d} terms  criterion {model.criterion:.6g}")
+        return model
+
+    def take(self, other: "Path") -> None:
+        """Keep what is better on another path of the same problem."""
+        for model in other.models:
+            self._keep(model)
+
+    def _keep(self, model: Scored) -> None:
+        """Keep a model if it is the best of its size."""
         known = self._by_size.get(model.n_terms)
         if known is None or model.rank < known.rank:
             self._by_size[model.n_terms] = model
-        self.report(f"{model.n_terms:4d} terms  criterion {model.criterion:.6g}")
-        return model
 
     def replace(self, model: Scored) -> None:
         """Put a model in the place of the one of its size."""

@@ -21,9 +21,11 @@ from ._known import scale_candidates
 from ._path import ModelPath, PathModel
 from ._scaled import ScaledLibrary
 from .dynamics import Law
+from .formula import check_source, read_formula
 from .identify import Problem, Scales
 from .library import FormulaLibrary, PolynomialLibrary
 from .optimize import JointFit, Measurements
+from .text import clean_name
 
 _FORMAT = "smnn_np.SMNNDiscoverer"
 _SCHEMA = 1  # raise it when a reader of the number before could not read the file
@@ -99,7 +101,6 @@ def write_json(model: Any) -> str:
         "version": sys.modules[__package__].__version__,
         "parameters": {name: pack(value, name) for name, value in model.get_params(False).items()},
         "states": list(model.state_names_),
-        "terms": [str(term) for term in model.feature_names_out_],
         "inputs": [str(name) for name in getattr(model, "feature_names_in_", [])],
         "n_features_in": int(model.n_features_in_),
         "y_is_1d": bool(model._y_is_1d),
@@ -135,12 +136,13 @@ def read_json(text: str, model: Any) -> Any:
 def _fill(model: Any, document: Mapping[str, Any]) -> None:
     """Set the attributes of a fitted model."""
     model.set_params(**{name: unpack(value) for name, value in document["parameters"].items()})
-    model.state_names_ = document["states"]
-    model.feature_names_out_ = np.array(document["terms"], dtype=object)
+    model.state_names_ = [clean_name(name) for name in document["states"]]
     if document["inputs"]:
         model.feature_names_in_ = np.array(document["inputs"], dtype=object)
     model.n_features_in_, model._y_is_1d = document["n_features_in"], document["y_is_1d"]
     model._library = _unpack_library(document["library"])
+    terms = model._library.names(model._input_names())
+    model.feature_names_out_ = np.array(terms, dtype=object)
     if isinstance(model._library, PolynomialLibrary):
         model.powers_ = model._library.powers
     record = Record(**{name: unpack(value) for name, value in document["record"].items()})
@@ -228,4 +230,8 @@ def _unpack_library(packed: Mapping[str, Any]) -> Any:
     if "powers" in packed:
         powers = np.array(packed["powers"], dtype=np.int64).reshape(-1, packed["n_inputs"])
         return PolynomialLibrary.of_powers(powers)
+    for source in packed["sources"]:  # they will be evaluated: a file is not to be trusted
+        check_source(source, len(packed["inputs"]))
+    for name in packed["shown"]:
+        read_formula(name, packed["inputs"])
     return FormulaLibrary(packed["inputs"], packed["shown"], packed["sources"])

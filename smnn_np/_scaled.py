@@ -25,6 +25,11 @@ class ScaledLibrary:
         self._slope_scale = input_scale / term_scale[:, None]
         self._taken: dict[bytes, ScaledLibrary] = {}
 
+    @property
+    def factors(self) -> np.ndarray:
+        """Number of factors of each term (n_terms,)."""
+        return np.broadcast_to(self.library.factors, self.term_scale.shape)
+
     def take(self, terms: np.ndarray) -> "ScaledLibrary":
         """Return the library of some of the terms; the last ones asked for are kept."""
         if len(terms) == len(self.term_scale):

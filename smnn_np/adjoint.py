@@ -158,14 +158,14 @@ def ode_solve_vjp(
     ]
     factor = factor_of(inputs, keep=None)
     right_side = factor.right_side(inputs)
-    solution = factor.solve_rows(*right_side, keep=True)
+    solution, copy = factor.solve_to_pull(*right_side)  # the caller may write to what he gets
 
     def pullback(y_bar: ArrayLike) -> OdeGradients:
         """Gradients of a scalar with respect to all inputs, given that with respect to y."""
         cotangent = check_cotangent(y_bar, inputs.shape, inputs.on_gpu).reshape(solution.shape)
         return _gradients(factor, cotangent, right_side, solution, inputs, shapes)
 
-    return factor.to_output(solution.copy()), pullback  # the caller may write to it
+    return factor.to_output(copy), pullback
 
 
 def _gradients(

@@ -75,8 +75,13 @@ class DeviceFactor(Factor):
         """Right-hand side and initial values, batch flattened; None for none."""
         return self._flatten("rhs", inputs.rhs), self._flatten("initial", inputs.initial)
 
-    def solve_rows(self, rhs: Array, initial: Array, keep: bool = False) -> Array:
-        """Least-squares solution y (B, T, m); `pull` needs nothing beyond it, whatever `keep`."""
+    def solve_to_pull(self, rhs: Array, initial: Array) -> tuple[Array, Array]:
+        """Least-squares solution y (B, T, m), and a copy of it to give away."""
+        y = self.solve_rows(rhs, initial)
+        return y, y.copy()
+
+    def solve_rows(self, rhs: Array, initial: Array) -> Array:
+        """Least-squares solution y (B, T, m)."""
         shape = self._inputs.shape
         m = shape.n_dims * shape.n_orders
         y = self._xp.empty((self._n_series, shape.n_steps, m))

@@ -214,21 +214,29 @@ class Factor:
         """Restore, with a lock of its own."""
         self.__dict__.update(state, _lock=threading.RLock())
 
-    def solve_rows(self, rhs: Array, initial: Array, keep: bool = False) -> Array:
-        """Least-squares solution y (B, T, m) for right sides laid out by `flatten_right_side`.
+    def solve_rows(self, rhs: Array, initial: Array) -> Array:
+        """Least-squares solution y (B, T, m) for right sides laid out by `flatten_right_side`."""
+        return self._solve_into(1, rhs, initial)[0]
 
-        With `keep`, what `pull` needs of it beyond y is kept.
-        """
+    def solve_to_pull(self, rhs: Array, initial: Array) -> tuple[Array, Array]:
+        """The same for `pull`, and a copy to give away; what `pull` needs beyond y is kept."""
+        mine, copy = self._solve_into(2, rhs, initial)
+        return mine, copy
+
+    def _solve_into(self, n_copies: int, rhs: Array, initial: Array) -> list[Array]:
+        """Write the solution to so many arrays, each by all threads."""
         rows = self.rows
-        y = np.empty((rows.n_series, rows.n_nodes, rows.n_unknowns))
+        shape = rows.n_series, rows.n_nodes, rows.n_unknowns
+        copies = [np.empty(shape) for _ in range(n_copies)]
 
         def write(solved: Solved) -> None:
-            cpu.scatter_blocks(rows, solved.series, solved.wanted, solved.z, y)
+            for y in copies:
+                cpu.scatter_blocks(rows, solved.series, solved.wanted, solved.z, y)
 
-        self._solve((rhs, initial, self._nothing[2]), write, keep)
-        if not (self._judged or y[:, 0, 0].all() or y.any(axis=(1, 2)).all()):
+        self._solve((rhs, initial, self._nothing[2]), write, keep=n_copies > 1)
+        if not (self._judged or copies[0][:, 0, 0].all() or copies[0].any(axis=(1, 2)).all()):
             self.judge()  # a solution of zeros says nothing about the system
-        return y
+        return copies
 
     def pull(self, y_bar: Array, right_side: tuple[Array, Array], y: Array) -> tuple[Array, ...]:
         """Gradients in all inputs, given that in y.
@@ -238,7 +246,7 @@ class Factor:
         y_bar : ndarray of shape (B, T, m)
             The gradient in y.
         right_side : tuple of ndarray
-            What `solve_rows` took, told to keep.
+            What `solve_to_pull` took.
         y : ndarray of shape (B, T, m)
             What it returned.
 

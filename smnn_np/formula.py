@@ -58,7 +58,7 @@ def read_formula(
     --------
     >>> from smnn_np.formula import read_formula
     >>> read_formula("x'^2 exp(-k x)", ["x", "x'"], {"k": 0.5})
-    'v1 ** 2 * exp(-(0.5) * v0)'
+    'v1 ** 2 * exp(-0.5 * v0)'
     """
     parts, before = [], ""
     tokens = _tokens(formula)
@@ -107,6 +107,34 @@ def differentiate(source: str, name: str) -> str:
     return ast.unparse(ast.parse(slope, mode="eval"))
 
 
+def check_source(source: str, n_inputs: int) -> None:
+    """Refuse a source that `read_formula` cannot have made: it will be evaluated.
+
+    Parameters
+    ----------
+    source : str
+        An expression in v0, v1, ...
+    n_inputs : int
+        Number of inputs.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    try:
+        body = ast.parse(source, mode="eval").body
+    except (SyntaxError, ValueError):
+        raise ValueError(f"{source!r} is no expression.") from None
+    _check(body, source)
+    called = {id(each.func) for each in ast.walk(body) if isinstance(each, ast.Call)}
+    inputs = {f"v{d}" for d in range(n_inputs)}
+    for each in ast.walk(body):
+        known = FUNCTIONS if id(each) in called else inputs
+        if isinstance(each, ast.Name) and each.id not in known:
+            raise ValueError(f"{source!r} speaks of {each.id!r}, which is no input or function.")
+
+
 def _tokens(formula: str) -> list[tuple[str, str]]:
     """Cut a formula into (kind, text)."""
     tokens, place = [], 0
@@ -142,7 +170,9 @@ def _check(node: ast.AST, formula: str) -> None:
     for each in ast.walk(node):
         fine = isinstance(each, allowed)
         if isinstance(each, ast.Call):
-            fine = isinstance(each.func, ast.Name) and len(each.args) == 1
+            fine = isinstance(each.func, ast.Name) and len(each.args) == 1 and not each.keywords
+        if isinstance(each, ast.Constant):
+            fine = isinstance(each.value, int | float)
         if not fine:
             raise ValueError(f"the term {formula!r} cannot be read; it is not arithmetic.")
 

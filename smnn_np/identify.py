@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from ._data import Record
 from ._known import Candidates
 from .dynamics import Law
 from .optimize import JointFit, Measurements, gauss_newton, quadratic_model
-from .subset import Quadratic
+from .subset import Odds, Quadratic
 
 _NEGLIGIBLE = (0.1, 1e-6)  # chi-square of the links that counts as none: at least, a measurement
 TIGHTEST = 1e-13  # slack below which the links would measure their own rounding
@@ -66,6 +67,11 @@ class Problem:
     def n_initial(self) -> int:
         """Number of initial states of all runs."""
         return self.data.mean.shape[1] * (1 + int((~self.law.joined).sum()))
+
+    @cached_property
+    def odds(self) -> Odds:
+        """How likely models are before any data."""
+        return Odds.of(self.law.library.factors[candidates(self)[0]])
 
     @property
     def negligible(self) -> float:
@@ -227,7 +233,7 @@ def support_of(problem: Problem, fit: JointFit) -> np.ndarray:
 def quadratic_around(problem: Problem, fit: JointFit) -> Quadratic | None:
     """Quadratic model of the cost in the coefficients of all candidates around a fit."""
     found = quadratic_model(problem.law, problem.data, fit, *candidates(problem))
-    return found and replace(found, rules=problem.candidates.rules)
+    return found and replace(found, odds=problem.odds, rules=problem.candidates.rules)
 
 
 def pruned(problem: Problem, fit: JointFit) -> JointFit:

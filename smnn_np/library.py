@@ -29,6 +29,10 @@ _MAX_TERMS = 5000
 class Library(Protocol):
     """What the discoverer asks of a library."""
 
+    @property
+    def factors(self) -> np.ndarray:
+        """Number of factors of each term (n_terms,), or one for all (1,): fewer are likelier."""
+
     def names(self, inputs: Sequence[str]) -> list[str]:
         """Names of the terms."""
 
@@ -87,6 +91,11 @@ class PolynomialLibrary:
         return ["*".join("*".join([v] * p) for v, p in zip(inputs, row, strict=True) if p) or "1.0"
                 for row in self.powers.tolist()]  # fmt: skip
 
+    @property
+    def factors(self) -> np.ndarray:
+        """Number of factors of each term, its degree (n_terms,)."""
+        return self.powers.sum(axis=1)
+
     def take(self, terms: np.ndarray) -> "PolynomialLibrary":
         """Return the library of some of the terms."""
         some = copy(self)
@@ -132,6 +141,11 @@ class FormulaLibrary:
     def sources(self) -> list[str]:
         """Terms as Python expressions."""
         return self._sources
+
+    @property
+    def factors(self) -> np.ndarray:
+        """One number for all: formulas are equally likely."""
+        return np.zeros(1)
 
     def take(self, terms: np.ndarray) -> "FormulaLibrary":
         """Return the library of some of the terms."""
@@ -197,6 +211,12 @@ class TransformerLibrary:
     def __init__(self, transformer: object) -> None:
         self.transformer = transformer
         self._terms: slice | np.ndarray = slice(None)
+
+    @property
+    def factors(self) -> np.ndarray:
+        """Degrees (n_terms,) where the transformer tells exponents, else one number for all."""
+        powers = getattr(self.transformer, "powers_", None)
+        return np.zeros(1) if powers is None else np.asarray(powers).sum(axis=1)[self._terms]
 
     def take(self, terms: np.ndarray) -> "TransformerLibrary":
         """Return the library of some of the terms; all are evaluated nevertheless."""

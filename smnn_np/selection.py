@@ -69,10 +69,7 @@ def discover(
         if found[-1][1].follows or found[-1][1].interrupted or given.noise is not None:
             break
     problem, path = min(found, key=lambda pair: pair[1].best.rank)
-    # A smoother that interpolates has no noise to compare with: then the spread is the measure.
-    left = leftover(problem, path.best.fit)[problem.data.n_seen > 0]
-    explained = path.exact and bool((left < _EXPLAINED).all())
-    path.follows = explained or any(other.follows for _, other in found)
+    path.follows = _explains(problem, path) or any(other.follows for _, other in found)
     _polish(problem, path)
     return problem, path
 
@@ -125,14 +122,41 @@ def _explore(
         return
     # Where choosing anew at every slack finds no exact law, keeping all terms may.
     for prune in (True, False) if anew else (False,):
-        path = search(problem, tighten(problem, values, start, report, prune, stride), path)
-        seen = problem.data.n_seen > 0
-        known, left = problem.noise[seen], leftover(problem, path.best.fit)[seen]
-        path.follows = path.exact and bool((left < _FOLLOWS * known + FLOOR).all())
+        before = path.best if path.models else None
+        trial = Path(report)
+        try:
+            search(problem, tighten(problem, values, start, report, prune, stride), trial)
+        finally:
+            path.take(trial)
+        sure = not anew or (before is not None and _same(trial.best, before))
+        path.follows = _follows(problem, path) or (sure and _explains(problem, path))
         if path.follows:
             break
     if anew:
         _widen(problem, path)
+
+
+def _follows(problem: Problem, path: Path) -> bool:
+    """Whether the best law is exact and leaves little more noise than smoothing without a law."""
+    seen = problem.data.n_seen > 0
+    known, left = problem.noise[seen], leftover(problem, path.best.fit)[seen]
+    return path.exact and bool((left < _FOLLOWS * known + FLOOR).all())
+
+
+def _explains(problem: Problem, path: Path) -> bool:
+    """Whether the best law is exact and leaves a small part of the states' spread.
+
+    A smoother that interpolates coarse samples has no noise to compare with: then the spread is
+    the measure.
+    """
+    left = leftover(problem, path.best.fit)[problem.data.n_seen > 0]
+    return path.exact and bool((left < _EXPLAINED).all())
+
+
+def _same(model: Scored, other: Scored) -> bool:
+    """Whether two searches ended in one law: another start would hardly find a better one."""
+    first, second = ({*zip(m.fit.term, m.fit.target, strict=True)} for m in (model, other))
+    return first == second and abs(model.criterion - other.criterion) < _CLOSE
 
 
 def _widen(problem: Problem, path: Path) -> None:
@@ -182,7 +206,8 @@ def _settle_once(
         n_iter += fit.n_iter
         exact = fit.loose or fit.link_cost < problem.negligible or fit.slack <= TIGHTEST
         bound = criterion(problem, fit)
-        noise, slack = noise_levels(problem, fit, floor), fit.slack
+        noise = fit.noise if fit.loose else noise_levels(problem, fit, floor)
+        slack = fit.slack
         change = noise / fit.noise
         if bound > limit or (exact and np.abs(np.log(change)).max() < _STEADY):
             break

@@ -76,7 +76,7 @@ def smooth(
     log_ratio = _likeliest(deviance, guess == "cautious" and given is None)
     elimination = _eliminate(*problem, log_ratio)
     nodes = elimination.nodes(np.zeros(0))
-    n_free = max(int(seen.sum()) - 3, 1)
+    n_free = _n_free(np.sqrt(count), joined)
     noise = float(np.sqrt(elimination.rest / n_free)) if given is None else given
     return Spline(nodes[:, 0] * spread + offset, nodes[:, 1] * spread / unit, noise * spread)
 
@@ -87,7 +87,7 @@ def _deviance(
     ceiling: float,
 ) -> Callable[[float], float]:
     """Minus twice the log restricted likelihood of a log ratio of process to noise variance."""
-    n_free = max(int((series[2] > 0).sum()) - 3, 1)
+    n_free = _n_free(series[2], series[3])
     n_links = int(series[3].sum())
 
     def deviance(log_ratio: float) -> float:
@@ -102,6 +102,13 @@ def _deviance(
         return n_free * np.log(level) + elimination.log_determinant() + log_prior
 
     return deviance
+
+
+def _n_free(weight: np.ndarray, joined: np.ndarray) -> int:
+    """Samples less the up to three that fix value, slope and bend of each run."""
+    run = np.concatenate([[0], np.cumsum(~joined)])
+    n_seen = np.bincount(run[weight > 0])
+    return max(int((n_seen - np.minimum(n_seen, 3)).sum()), 1)
 
 
 def _stretches(

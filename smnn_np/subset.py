@@ -9,7 +9,8 @@ units are such that coefficients are near one) and all models of one size equall
 
     cost + log det(1 + R_S^T R_S) + 2 sum log(1 + xi^2) + 2 log binomial(M, k).
 
-The last term is that of the extended Bayesian information criterion.
+The last term is that of the extended Bayesian information criterion. To it comes the cost of a
+model's odds among those of its size: every factor of a term halves them.
 
 References
 ----------
@@ -36,6 +37,53 @@ def log_models(n_candidates: int, n_terms: int) -> float:
     """Log of the number of models with so many of the candidates."""
     rest = gammaln(n_terms + 1) + gammaln(n_candidates - n_terms + 1)
     return float(gammaln(n_candidates + 1) - rest)
+
+
+@dataclass(frozen=True)
+class Odds:
+    """How likely models are before any data: a term is half as likely for every factor it has.
+
+    Attributes
+    ----------
+    weight : ndarray of shape (M,)
+        Log weights of the candidates.
+    total : ndarray of shape (M + 1,)
+        Log of the mean product of weights over all models of 0 .. M terms.
+    """
+
+    weight: np.ndarray
+    total: np.ndarray
+
+    @classmethod
+    def of(cls, factors: np.ndarray) -> "Odds":
+        """Odds of candidates with so many factors (M,)."""
+        weight = -np.log(2.0) * np.asarray(factors, dtype=float)
+        total = np.full(len(weight) + 1, -np.inf)
+        total[0] = 0.0
+        for j, each in enumerate(weight):
+            total[1 : j + 2] = np.logaddexp(total[1 : j + 2], total[: j + 1] + each)
+        n_terms = np.arange(len(total))
+        return cls(weight, total - [log_models(len(weight), int(k)) for k in n_terms])
+
+    def cost(self, support: np.ndarray) -> float:
+        """Minus twice the log probability of a model over the mean of those of its size."""
+        if self.weight.ndim == 0:
+            return 0.0
+        return 2.0 * float(self.total[len(support)] - self.weight[support].sum())
+
+    def more(self, n_terms: int) -> np.ndarray:
+        """Change of the cost of a model of so many terms that each further one brings (M,)."""
+        if self.weight.ndim == 0:
+            return self.weight
+        step = self.total[min(n_terms + 1, len(self.weight))] - self.total[n_terms]
+        return 2.0 * (step - self.weight)
+
+    def worth(self, support: np.ndarray) -> np.ndarray:
+        """What the odds of each column of a model add to its worth (k,)."""
+        return np.zeros(len(support)) if self.weight.ndim == 0 else 2.0 * self.weight[support]
+
+
+EVEN = Odds(np.zeros(()), np.zeros(()))  # all models of one size are equally likely
 
 
 def price(
@@ -68,12 +116,15 @@ class Quadratic:
     ----------
     triangle : ndarray of shape (m, M)
     rhs : ndarray of shape (m,)
+    odds : Odds, default=EVEN
+        Of the M columns.
     rules : Rules, default=None
         What is known of the M coefficients.
     """
 
     triangle: np.ndarray
     rhs: np.ndarray
+    odds: Odds = EVEN
     rules: Rules | None = None
 
     @property
@@ -106,7 +157,8 @@ class Quadratic:
         if self.rules is not None:
             return self._score_by_rules(support, self.rules.part(support))
         xi, _, cost = self.solve(support)
-        return cost + price(xi, log_information(self.triangle[:, support]), self.n_candidates)
+        paid = price(xi, log_information(self.triangle[:, support]), self.n_candidates)
+        return cost + paid + self.odds.cost(support)
 
     def _score_by_rules(self, support: np.ndarray, rules: Rules) -> float:
         """Score of a model whose coefficients obey rules; infinite if none can."""
@@ -116,7 +168,8 @@ class Quadratic:
             return np.inf
         cost = float(((columns @ answer.xi - self.rhs) ** 2).sum())
         information = log_information(columns @ answer.basis)
-        return cost + price(answer.basis.T @ answer.xi, information, self.n_candidates, rules)
+        paid = price(answer.basis.T @ answer.xi, information, self.n_candidates, rules)
+        return cost + paid + self.odds.cost(support)
 
     def _taken(self, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Orthonormal directions (m, r) that a model explains, and what it leaves (m,)."""
@@ -146,22 +199,24 @@ class Quadratic:
             xi = np.clip(xi, self.rules.lower, self.rules.upper)
             new &= (xi != 0) & ~self.rules.matrix.any(axis=0)
         cost = xi * (xi * safe - 2 * along) + np.log1p(safe) + 2 * np.log1p(xi**2)
-        return np.where(new, cost + 2 * more, np.inf)
+        return np.where(new, cost + 2 * more + self.odds.more(len(support)), np.inf)
 
     def weakest(self, support: np.ndarray) -> np.ndarray:
         """Positions in the support, first the columns that the evidence misses least."""
         xi, std, _ = self.solve(support)
         if self.rules is not None:
-            return self._weakest_by_rules(xi, std, self.rules.required[support])
-        return np.argsort((xi / std) ** 2 - np.log1p(std**-2) - 2 * np.log1p(xi**2))
+            return self._weakest_by_rules(xi, std, support, self.rules.required[support])
+        worth = (xi / std) ** 2 - np.log1p(std**-2) - 2 * np.log1p(xi**2)
+        return np.argsort(worth + self.odds.worth(support))
 
     def _weakest_by_rules(
-        self, xi: np.ndarray, std: np.ndarray, required: np.ndarray
+        self, xi: np.ndarray, std: np.ndarray, support: np.ndarray, required: np.ndarray
     ) -> np.ndarray:
         """Positions: coefficients held at 0, then the weakest, what is required last."""
         free = std > 0
         std = np.where(free, std, 1.0)
         worth = (xi / std) ** 2 - np.log1p(std**-2) - 2 * np.log1p(xi**2)
+        worth += self.odds.worth(support)
         worth = np.where(free, worth, np.where(xi == 0, -np.inf, 0.0))
         return np.argsort(np.where(required, np.inf, worth))
 

@@ -261,16 +261,19 @@ class RationalTerms(CandidateTerms):
     denominators : iterable of str
         Formulas such as ``"1 + x"`` or ``"k + x^2"``.
     degree : int, default=1
-        Highest degree of the numerators; the constant is one of them.
+        Highest degree of the numerators.
     parameters : mapping of str to float, default=None
         Values of other names in the denominators.
+    include_bias : bool, default=False
+        Whether a constant is a numerator too. Beside a constant term and x/(k + x) it says nothing
+        new: 1 = k/(k + x) + x/(k + x).
 
     Examples
     --------
     >>> from smnn_np import PolynomialTerms, RationalTerms
     >>> terms = PolynomialTerms(1) + RationalTerms(["0.3 + x"])
     >>> terms.bind(["x"]).names(["x"])
-    ['1', 'x', '1/(0.3 + x)', 'x/(0.3 + x)']
+    ['1', 'x', 'x/(0.3 + x)']
     """
 
     def __init__(
@@ -278,10 +281,12 @@ class RationalTerms(CandidateTerms):
         denominators: Iterable[str],
         degree: int = 1,
         parameters: Mapping[str, float] | None = None,
+        include_bias: bool = False,
     ) -> None:
         self.denominators = denominators
         self.degree = degree
         self.parameters = parameters
+        self.include_bias = include_bias
 
     def bind(self, inputs: Sequence[str]) -> SourceLibrary:
         """Make the library for inputs of given names.
@@ -295,7 +300,9 @@ class RationalTerms(CandidateTerms):
         -------
         FormulaLibrary
         """
-        numerators = PolynomialLibrary(len(inputs), self.degree).names(inputs)
+        powers = graded_powers(len(inputs), self.degree)
+        kept = powers if self.include_bias else powers[powers.any(axis=1)]
+        numerators = PolynomialLibrary.of_powers(kept).names(inputs)
         terms = [f"{top}/({bottom})" for bottom in self.denominators for top in numerators]
         return bind_formulas(terms, inputs, self.parameters)
 

@@ -34,7 +34,15 @@ RESULTS = {
 # What the factor offers to other files of the package, on flat arrays.
 INTERNAL = {
     f"smnn_np.Factor.{name}"
-    for name in ("judge", "pull", "right_side", "solve_adjoint", "solve_rows", "to_output")
+    for name in (
+        "judge",
+        "pull",
+        "right_side",
+        "solve_adjoint",
+        "solve_rows",
+        "solve_to_pull",
+        "to_output",
+    )
 }
 
 

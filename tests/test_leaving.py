@@ -224,6 +224,16 @@ class TestFiles:
         with pytest.raises(ValueError, match="damaged"):
             SMNNDiscoverer.from_json(json.dumps(document))
 
+    @pytest.mark.parametrize("field", ["sources", "shown"])
+    @pytest.mark.parametrize("evil", ["__import__('os').getpid()", "eval(v0)", "(lambda: 1)()"])
+    def test_a_file_cannot_make_us_run_anything(self, field, evil):
+        t = np.linspace(0, 2, 30)
+        model = SMNNDiscoverer(library=FormulaTerms(["x", "sin(x)"])).fit(t, np.exp(-t))
+        document = json.loads(model.to_json())
+        document["library"][field][0] = evil
+        with pytest.raises(ValueError, match=r"no input|arithmetic|cannot be read"):
+            SMNNDiscoverer.from_json(json.dumps(document))
+
     def test_a_foreign_library_is_refused(self):
         t = np.linspace(0, 3, 60)
         model = SMNNDiscoverer(library=SplineTransformer(4)).fit(t, np.exp(-t))

@@ -69,3 +69,26 @@ def test_stiff_kinetics_with_sixty_nearly_dependent_terms():
     truth = {(0, "1"), (0, "z"), (0, "x y^2"), (0, "x"), (1, "x"), (1, "x y^2"), (1, "y"),
              (2, "y"), (2, "z")}  # fmt: skip
     assert found_terms(model) == truth
+
+
+@pytest.mark.parametrize("length", [30, 10])
+def test_short_runs_leave_their_noise_visible(length):
+    """Each run has a value, a slope and a bend of its own; without that count the noise was 0."""
+    t = np.arange(300.0)
+    y = np.sin(t * 2 * np.pi / 12) + 0.1 * np.random.default_rng(0).standard_normal(300)
+    joined = np.arange(1, 300) % length != 0
+    for guess in ("likely", "robust"):
+        assert smooth(t, y, np.ones(300), joined, guess).noise_std == pytest.approx(0.1, rel=0.15)
+
+
+def test_a_simple_explanation_wins_over_one_with_more_factors():
+    """Roessler's 0.2 and 0.037 x do equally well in noise: the constant is likelier before."""
+    t = 0.295 * np.arange(101)
+
+    def rate(_, s):
+        return [-s[1] - s[2], s[0] + 0.2 * s[1], 0.2 + s[2] * (s[0] - 5.7)]
+
+    y = trajectory(rate, [2.0, -6.0, 0.05], t)
+    y += 0.05 * y.std(axis=0) * np.random.default_rng([0, 100, 50]).standard_normal(y.shape)
+    truth = {(0, "y"), (0, "z"), (1, "x"), (1, "y"), (2, "1"), (2, "z"), (2, "x z")}
+    assert found_terms(SMNNDiscoverer().fit(t, y)) == truth

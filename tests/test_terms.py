@@ -97,6 +97,7 @@ LIBRARIES = [
     PolynomialTerms(2, include_bias=False, interaction_only=True),
     FourierTerms(2, frequency=0.5),
     RationalTerms(["1 + x0^2", "k + x1"], parameters={"k": 2.0}),
+    RationalTerms(["2 + x0"], degree=2, include_bias=True),
     PolynomialTerms(1) + FourierTerms() + FormulaTerms(["{}", "x0 abs(x1)"]),
 ]
 
