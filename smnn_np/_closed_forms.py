@@ -119,8 +119,8 @@ def make_two_body(
 ) -> Bunch:
     """Make a Kepler orbit: the way from one body to another that it circles in a plane.
 
-    The distance r = (x, y) obeys r'' = -strength r / |r|^3; the half axis of the ellipse is 1, the
-    period 2 pi / sqrt(strength). The orbit starts where the bodies are closest.
+    The distance r = (x, y) obeys ``r'' = -strength r / |r|^3``; the half axis of the ellipse is 1,
+    the period 2 pi / sqrt(strength). The orbit starts where the bodies are closest.
 
     Parameters
     ----------
