@@ -106,8 +106,7 @@ def is_finite(array: NDArray) -> bool:
     A finite sum of squares proves it in one pass and without an array of flags; only one that is
     not leads to a second look (finite numbers may overflow together).
     """
-    flat = array.ravel()
-    return math.isfinite(flat.dot(flat)) or bool(np.isfinite(array).all())
+    return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())  # no warning
 
 
 def first_index(flags: NDArray) -> tuple[int, ...]:

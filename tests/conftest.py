@@ -16,6 +16,7 @@ def _has_gpu() -> bool:
     return cupy.is_available()
 
 
+collect_ignore = ["compile_kernels.py"]  # a program, run by a test
 HAS_GPU = _has_gpu()
 if not HAS_GPU:  # before anything imports Numba: the GPU's kernels then run as Python
     os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")

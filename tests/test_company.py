@@ -109,7 +109,7 @@ class TestBootstrap:
         assert share["x"] > 0.6
         assert share["x^2"] > 0.6
         place = found.terms.index("x")
-        assert 0.002 < found.std[0, place] < 0.3
+        assert 0.002 < found.std[0, place] < 0.5
         assert np.median(found.coef[:, 0, place]) == pytest.approx(1, abs=0.15)
         assert repr(found).split("\n")[0].split() == ["state", "term", "inclusion", "median", "std"]
         frame = found.to_frame()

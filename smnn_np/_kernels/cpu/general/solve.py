@@ -62,8 +62,9 @@ def _add_equation_residual(rows, equations, z, at, half, rest, sums, out, to):
         for lane in range(n_lanes):
             sums[lane] += rest[here + lane] ** 2
         if half == 0:
-            for k in range(m * n_lanes):
-                sums[3 * n_lanes + k % n_lanes] += (equations[row + k] * z[at + k]) ** 2
+            for lane in range(n_lanes):
+                for k in range(lane, m * n_lanes, n_lanes):
+                    sums[3 * n_lanes + lane] += (equations[row + k] * z[at + k]) ** 2
         row_add(out, to, rest, here, equations, row, m, lanes, width)
 
 
@@ -196,7 +197,7 @@ def descend(
     """``x = U^-T (target + A^T (b - A z))`` for one block.
 
     sums (5, W) first receives ``|b - A z|^2`` of equations, of links and of initial values, and,
-    unless z is twofold, the squares of all terms of the equations' ``A z``.
+    unless z is twofold, the squares of the terms of the equations' ``A z``.
     """
     lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
     m, columns = n_dims(rows) * orders, orders * n_lanes

@@ -6,6 +6,7 @@ evaluated on each part by itself, the high half first: what that leaves is small
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
 from numba import types
@@ -108,7 +109,7 @@ def descend(  # type: ignore[no-untyped-def]
     """``x = U^-T (target + A^T (b - A z))`` for one block of z; x holds one block.
 
     sums (5, W) first receives ``|b - A z|^2`` of equations, of links and of initial values, and,
-    unless z is twofold, the squares of all terms of the equations' ``A z``.
+    unless z is twofold, the squares of the sums that make the equations' ``A z``, term by term.
     """
     return _descend(
         len(parts), rows, listed, block, rhs, initial, target, triangle, z, start, half, parts,
@@ -206,10 +207,14 @@ def _add_equation_residual(
     rows, weights = equations.at(t, shrink)
     side = rhs.row(t)
     for q, row in enumerate(rows):
-        rest = subtract_row(weights[q] * rhs.get(side, q), row, here)
+        rest = weights[q] * rhs.get(side, q)
+        if len(here) == 1:
+            sums = list(accumulate(a * b for a, b in zip(row, here[0], strict=True)))
+            squares[3].set(dot(sums, sums, squares[3].get()))
+            rest = rest - sums[-1]
+        else:
+            rest = subtract_row(rest, row, here)
         squares[0].set(squares[0].get() + rest * rest)
-        terms = [a * b for a, b in zip(row, here[0], strict=True)] if len(here) == 1 else []
-        squares[3].set(dot(terms, terms, squares[3].get()))
         for i in range(p.m):
             total[i] = total[i] + rest * row[i]
 
