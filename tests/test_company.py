@@ -110,7 +110,7 @@ class TestBootstrap:
         assert share["x^2"] > 0.6
         place = found.terms.index("x")
         assert 0.002 < found.std[0, place] < 0.5
-        assert np.median(found.coef[:, 0, place]) == pytest.approx(1, abs=0.15)
+        assert np.median(found.coef[:, 0, place]) == pytest.approx(1, abs=0.4)  # 60 samples
         assert repr(found).split("\n")[0].split() == ["state", "term", "inclusion", "median", "std"]
         frame = found.to_frame()
         assert set(frame["term"]) == {t for t, s in share.items() if s}
