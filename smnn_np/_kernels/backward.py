@@ -7,7 +7,7 @@ together; the inverse of their triangle is a root of its covariance.
 import numpy as np
 
 from .jit import njit
-from .joint import _reflect, _sort_rows
+from .reflections import reflect, sort_rows
 from .smooth import coast, load_noise, load_sample, unchanged
 from .transition import transition
 
@@ -33,8 +33,8 @@ def retreat(
             for k in range(order):
                 total += block[row, order + k] * root[k, c]
             block[row, c] = drive * total
-    _sort_rows(block, n_rows, order + n_states, keys, scratch)
-    _reflect(block, 0, n_rows, 0, order + n_states, scratch)
+    sort_rows(block, n_rows, order + n_states, keys, scratch)
+    reflect(block, 0, n_rows, 0, order + n_states, scratch)
     for i in range(n_states):
         sign = -1.0 if block[order + i, order + i] < 0.0 else 1.0  # or a steady state would blink
         for c in range(n_states):
@@ -63,8 +63,8 @@ def combine(kept, rows, rhs, both, keys, scratch, state, inverse):  # pragma: no
     both[:n] = kept
     both[n:, :n] = rows
     both[n:, n] = rhs
-    _sort_rows(both, 2 * n, n, keys, scratch)
-    _reflect(both, 0, 2 * n, 0, n, scratch)
+    sort_rows(both, 2 * n, n, keys, scratch)
+    reflect(both, 0, 2 * n, 0, n, scratch)
     inverse[:] = 0.0
     for i in range(n - 1, -1, -1):
         if not abs(both[i, i]) > 0.0:

@@ -14,7 +14,7 @@ along a step. Everything is relative to the standard deviation of the measuremen
 import numpy as np
 
 from .jit import njit
-from .joint import _reflect, _sort_rows
+from .reflections import reflect, sort_rows
 from .transition import transition
 
 _FROZEN = 1e-13  # relative change of a triangle below which it counts as steady
@@ -67,8 +67,8 @@ def _advance(
             block[row, c] = -drive * total
         block[row, order + n_states] = rhs[i]
     load_sample(block, n_rows - 1, order, design, weight, value)
-    _sort_rows(block, n_rows, order + n_states, keys, scratch)
-    _reflect(block, 0, n_rows, 0, order + n_states, scratch)
+    sort_rows(block, n_rows, order + n_states, keys, scratch)
+    reflect(block, 0, n_rows, 0, order + n_states, scratch)
     log_determinant = 0.0
     for i in range(order):
         log_determinant += 2.0 * np.log(abs(block[i, i]))

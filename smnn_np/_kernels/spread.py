@@ -3,7 +3,7 @@
 import numpy as np
 
 from .jit import njit
-from .joint import _reflect
+from .reflections import reflect
 
 
 @njit(nogil=True)
@@ -31,7 +31,7 @@ def carry_spread(gain, shock, push, own, shared):  # pragma: no cover
                 for k in range(v):
                     total += gain[t, i, k] * shared[t, k, c]
                 shared[t + 1, i, c] = total
-        _reflect(block, 0, 2 * v, 0, v, scratch)
+        reflect(block, 0, 2 * v, 0, v, scratch)
         for i in range(v):
             for c in range(v):
                 own[t + 1, i, c] = block[c, i]

@@ -9,7 +9,7 @@ doubled up from short ones. Bare float64 arrays in, bare arrays filled.
 import numpy as np
 
 from .jit import njit
-from .joint import _reflect
+from .reflections import reflect
 
 MAX_TERMS = 60
 
@@ -66,7 +66,7 @@ def transition(coef, step, points, shares, ahead, back, root):  # pragma: no cov
         if size < 1e-18:
             break
     scratch = np.empty(order)
-    _reflect(impulse, 0, n_points, 0, order, scratch)
+    reflect(impulse, 0, n_points, 0, order, scratch)
     for r in range(order):
         for c in range(order):
             ahead[r, c] *= step ** (c - r)
@@ -117,7 +117,7 @@ def _double(ahead, back, root, scratch):  # pragma: no cover
     stacked = np.empty((2 * order, order))
     stacked[:order] = root.T
     stacked[order:] = (ahead @ root).T
-    _reflect(stacked, 0, 2 * order, 0, order, scratch)
+    reflect(stacked, 0, 2 * order, 0, order, scratch)
     root[:] = stacked[:order].T
     ahead[:] = ahead @ ahead
     back[:] = back @ back
