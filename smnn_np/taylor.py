@@ -81,9 +81,10 @@ class TaylorRows(NamedTuple):
     @property
     def triangle_size(self) -> int:
         """Numbers of R per node of a block."""
-        n_columns = self.n_unknowns * len(self.nodes)
+        m, n_columns = self.n_unknowns, self.n_unknowns * len(self.nodes)
         padding = len(self.width) // len(self.lanes) - 1
-        return self.n_unknowns * (n_columns + padding) * len(self.lanes)
+        left_out = m * (m - 1) // 2 if self.sizes else 0  # unrolled kernels pack their rows
+        return (m * (n_columns + padding) - left_out) * len(self.lanes)
 
 
 @cache

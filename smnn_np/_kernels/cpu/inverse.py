@@ -25,13 +25,28 @@ from .general.rows import (
 
 
 @njit(**HELPER)
-def _unpack(triangle, at, stride, n_lanes, lane, m, block, pivots):
+def _pivot_at(rows, group, t, lane, i):
+    """Place of a pivot in the triangle; unrolled kernels pack their rows."""
+    n_lanes, m = len(rows.lanes), n_dims(rows) * n_orders(rows)
+    n = len(rows.nodes) * m + n_padding(rows)
+    node = group * rows.n_nodes + t
+    if len(rows.sizes) > 0:
+        place = node * (m * n - m * (m - 1) // 2) + i * n - i * (i - 1) // 2
+    else:
+        place = (node * m + i) * n + i
+    return place * n_lanes + lane
+
+
+@njit(**HELPER)
+def _unpack(rows, triangle, group, t, lane, block, pivots):
     """Copy the unit rows of U of one node and lane, (m, n), and D^-1 (m,)."""
+    m, n = block.shape
     for i in range(m):
-        for j in range(block.shape[1]):
-            block[i, j] = triangle[at + i * stride + j * n_lanes + lane] if j > i else 0.0
+        at = _pivot_at(rows, group, t, lane, i)
+        pivots[i] = triangle[at]
+        for j in range(n):
+            block[i, j] = triangle[at + (j - i) * len(rows.lanes)] if j > i else 0.0
         block[i, i] = 1.0
-        pivots[i] = triangle[at + i * stride + i * n_lanes + lane]
 
 
 @njit(**HELPER)
@@ -86,7 +101,6 @@ def selected_inverse(rows, listed, valid, triangle, variance, covariance, lagged
     n_lanes, orders = len(rows.lanes), n_orders(rows)
     m = n_dims(rows) * orders
     n = len(rows.nodes) * m
-    stride = (n + n_padding(rows)) * n_lanes
     block, inverse, here = np.zeros((m, n)), np.zeros((m, m)), np.zeros((m, m))
     pivots = np.zeros(m)
     window, cross = np.zeros((n - m, n - m)), np.zeros((m, n - m))
@@ -97,10 +111,7 @@ def selected_inverse(rows, listed, valid, triangle, variance, covariance, lagged
             b = series_of(listed, group, lane, n_lanes)
             window[:] = 0.0
             for t in range(rows.n_nodes - 1, -1, -1):
-                _unpack(
-                    triangle, (group * rows.n_nodes + t) * m * stride, stride, n_lanes, lane, m,
-                    block, pivots,
-                )  # fmt: skip
+                _unpack(rows, triangle, group, t, lane, block, pivots)
                 _divide(m, block, inverse)
                 _advance(m, block, inverse, pivots, window, cross, here)
                 near = node_scale(rows, b, t)
@@ -121,16 +132,14 @@ def log_determinant(rows, listed, valid, triangle, out):
     """``log det A^T A`` of every series, (B,)."""
     n_lanes, orders = len(rows.lanes), n_orders(rows)
     m = n_dims(rows) * orders
-    stride = (len(rows.nodes) * m + n_padding(rows)) * n_lanes
     for group in range(-(-listed.size // n_lanes)):
         for lane in range(n_lanes):
             if not counts(valid, group, lane, n_lanes):
                 continue
             b, total = series_of(listed, group, lane, n_lanes), 0.0
             for t in range(rows.n_nodes):
-                at = (group * rows.n_nodes + t) * m * stride
                 scale = np.log(node_scale(rows, b, t))
                 for i in range(m):
-                    inverse = triangle[at + i * stride + i * n_lanes + lane]
+                    inverse = triangle[_pivot_at(rows, group, t, lane, i)]
                     total += 2.0 * scale * (i % orders) - np.log(inverse)
             out[b] = total

@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 
 from ...trust import PIVOT
 from ...unit_link import link_products, link_triangle
-from .problem import Equations, InitialWeights, Problem, Scale, triangle_at
+from .problem import Equations, InitialWeights, Problem, Scale, place_of_row, triangle_at
 from .staged import DOUBLE, Lanes, Matrix, Number, is_zero, powers
 
 
@@ -79,7 +79,7 @@ class _Front:
 def _store_row(p: Problem, triangle: Any, at: Any, k: int, unit: list[Number], inverse: Number):
     """Write row k of the unit triangle from its diagonal on, the inverse pivot on the diagonal."""
     for j, value in enumerate([inverse, *unit]):
-        offset = p.plus(at, (k * p.stride + k + j) * p.n_lanes)
+        offset = p.plus(at, (place_of_row(p.m, k) + j) * p.n_lanes)
         p.machine.store(value, triangle, offset)
 
 

@@ -127,7 +127,6 @@ class Problem:
         sizes = rows.types[rows.fields.index("sizes")]
         self.n_equations, self.n_dims, self.n_orders = (len(each) for each in sizes)
         self.m = self.n_dims * self.n_orders
-        self.stride = 2 * self.m
         self.n_nodes, self.n_initial = self.number("length"), self.number("n_initial_steps")
         self.n_ends = rows.types[rows.fields.index("ends")].count
         self.nodes, self.gaps = self._courses()
@@ -333,7 +332,12 @@ class Scale:
         return self.p.shrink(here), self.p.machine.select(same, 1.0, step * after)
 
 
+def place_of_row(m: int, k: int) -> int:
+    """Place of row k of a node's triangle, whose rows follow one another from their pivots on."""
+    return 2 * m * k - k * (k - 1) // 2
+
+
 def triangle_at(p: Problem, block: Any, t: Any) -> Any:
     """Offset of the triangle of node t."""
     node = p.machine.builder.add(p.machine.builder.mul(block, p.n_nodes), t)
-    return p.times(node, p.m * p.stride * p.n_lanes)
+    return p.times(node, place_of_row(p.m, p.m) * p.n_lanes)

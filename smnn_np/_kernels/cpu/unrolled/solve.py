@@ -13,7 +13,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from ...unit_link import factorials
-from .problem import Equations, InitialWeights, Problem, Scale, triangle_at
+from .problem import Equations, InitialWeights, Problem, Scale, place_of_row, triangle_at
 from .staged import Lanes, Matrix, Number, dot, powers
 
 
@@ -21,7 +21,7 @@ def _load_triangle(p: Problem, data: Any, at: Any) -> tuple[Matrix, list[Lanes]]
     """Rows of U after the diagonal (m, 2 m - k - 1), and D^-1 (m,)."""
     rows, inverses = [], []
     for k in range(p.m):
-        first = k * p.stride + k
+        first = place_of_row(p.m, k)
         entries = [
             p.machine.load(data, p.plus(at, (first + j) * p.n_lanes)) for j in range(2 * p.m - k)
         ]
