@@ -7,13 +7,18 @@ settles what the data cannot (a mode that they do not show). The *diffuse* likel
 first states matter less. The marginal one divides by the volume of the first states' effects,
 |X^T X|^(1/2). All gradients are exact (``_kernels/score.py``).
 
+This likelihood does not know which way time runs: seen backwards a stationary series has the same
+autocovariance, and a law whose modes grow by as much as they die. What is left is how likely the
+first and the last state are, a chi-square, so of the two the stable law is taken unless growth
+does better by more than such luck.
+
 References
 ----------
 Francke, Koopman, de Vos (2010), Likelihood functions for state space models with diffuse initial
 conditions. Journal of Time Series Analysis 31, 407-414.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +27,7 @@ from scipy.signal import lombscargle
 
 from ._driven import Model, Run, UndeterminedError, score_run, smooth_run
 from ._marginal import Given, Strength, choose_strength, condense, deviance, profile, stretches
+from ._mirror import growth, mirror
 
 _FEW, _MANY = 1_000, 5_000  # nodes that coefficients are learned from; more add time, little else
 _LONGEST_STEP = 8.0  # in typical steps: nodes are inserted in longer gaps
@@ -33,6 +39,8 @@ _STILL = 1e-3  # drive over a whole record that is as good as none
 _ROUGH, _FINE = 0.3, 1e-2  # largest entry of a deviance's gradient that is as good as zero
 _MAX_ITER = 100
 SHIFT = 0.05  # standard errors: how far coefficients are moved to see what depends on them
+_GROWTH = 20.0  # deviance by which growth must do better: a last state 4.5 deviations out
+_SUDDEN = 1.0  # growth in a typical step
 _N_SPECTRUM = 600  # samples at most that a spectrum is taken of
 
 
@@ -109,7 +117,8 @@ class Problem:
     ) -> None:
         self.runs, self.order, self.knots, self.given = runs, order, knots, given
         self.scale = rate ** (order - np.arange(order, dtype=float))
-        self.longest = max(float(run.steps().max()) for run in runs)
+        steps = np.concatenate([run.steps()[1:] for run in runs])
+        self.longest, self.step = float(steps.max()), float(np.median(steps))
         differences = np.diff(np.eye(len(knots)), axis=0)
         one = np.eye(len(knots)) / _WIDTH**2 + differences.T @ differences / _CHANGE**2
         self.precision = np.kron(one, np.eye(order))
@@ -174,6 +183,9 @@ class Problem:
         return hats(run.middles(), self.knots)
 
 
+Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
+
+
 def learn(runs: Sequence[Run], order: int, knots: np.ndarray, given: Given) -> Learned:
     """Learn coefficients: the constant ones first, from three starts, then those at the knots."""
     plain = choose_strength(runs, Model(order), given, deviance).model
@@ -186,7 +198,8 @@ def learn(runs: Sequence[Run], order: int, knots: np.ndarray, given: Given) -> L
     problem = Problem(runs, order, knots.mean(keepdims=True), given, rate)
     starts = [np.zeros(order), _oscillator(order, peak), *_regress(runs, order, given)]
     found = [_minimize(problem, problem.start(values), _ROUGH) for values in starts]
-    best = _minimize(problem, min(found, key=lambda each: each[1])[0])[0]
+    lowest = _minimize(problem, min(found, key=lambda each: each[1])[0])
+    best = _prefer_stable(problem, *lowest)
     if len(knots) > 1:
         values = np.repeat(best[:-1][None], len(knots), axis=0).ravel()
         problem = Problem(runs, order, knots, given, rate)
@@ -220,14 +233,59 @@ def _spectral_peak(runs: Sequence[Run]) -> float:
 
 
 def _minimize(
-    problem: Problem, start: np.ndarray, gradient: float = _FINE
+    problem: Objective,
+    start: np.ndarray,
+    gradient: float = _FINE,
+    metric: np.ndarray | None = None,
 ) -> tuple[np.ndarray, float]:
-    """Descend from a start until the gradient is small; return the point and its deviance."""
+    """Descend from a start until the gradient is small; return the point and its deviance.
+
+    With a metric, an inverse of second derivatives, even the first step is of the right size.
+    """
     if not problem(start)[0] < _WORTHLESS:
         return start, np.inf
-    options = {"gtol": gradient, "maxiter": _MAX_ITER}
+    options = {"gtol": gradient, "maxiter": _MAX_ITER, "hess_inv0": metric}
     found = minimize(problem, start, jac=True, method="BFGS", options=options)
     return found.x, float(found.fun)
+
+
+def _prefer_stable(problem: Problem, point: np.ndarray, height: float) -> np.ndarray:
+    """Turn modes that grow into ones that die, one by one, where the data permit it.
+
+    Constant coefficients only. The law must be likely enough, and near a maximum of its own: where
+    steps of Newton's size lead back to growth there is none. A mode that grows within a step is
+    kept from that: it follows the noise of the last sample.
+    """
+    for _ in range(problem.order):
+        rates = growth(point[:-1] * problem.scale)
+        for i in np.argsort(-rates)[: np.count_nonzero(rates)]:
+            trial, other, gone = _descend_mirrored(problem, point, rates, i)
+            if gone and other < height + _GROWTH:
+                point, height = trial, other
+                break
+        else:
+            break
+    return point
+
+
+def _descend_mirrored(
+    problem: Problem, point: np.ndarray, rates: np.ndarray, i: int
+) -> tuple[np.ndarray, float, bool]:
+    """Descend with mode i mirrored; return also whether half its growth is gone at least."""
+
+    def gone(parameters: np.ndarray) -> bool:
+        left = growth(parameters[:-1] * problem.scale).sum()
+        return bool(rates.sum() - left > rates[i] / 2)
+
+    def held(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        return problem(parameters) if gone(parameters) else (_WORTHLESS, np.zeros_like(parameters))
+
+    mirrored = np.append(mirror(point[:-1] * problem.scale, i) / problem.scale, point[-1])
+    values, vectors = _curvature(problem, mirrored)
+    metric = vectors / (2 * values) @ vectors.T
+    sudden = rates[i] * problem.step > _SUDDEN
+    found = _minimize(held if sudden else problem, mirrored, metric=(metric + metric.T) / 2)
+    return *found, gone(found[0])
 
 
 def _regress(runs: Sequence[Run], order: int, given: Given) -> list[np.ndarray]:
@@ -249,17 +307,23 @@ def _regress(runs: Sequence[Run], order: int, given: Given) -> list[np.ndarray]:
 
 
 def _root(problem: Problem, best: np.ndarray) -> np.ndarray:
-    """Root of the coefficients' covariance (K R, K R + 1), from differences of the gradient.
+    """Root of the coefficients' covariance (K R, K R + 1)."""
+    values, vectors = _curvature(problem, best)
+    root = vectors[:-1] / np.sqrt(values)
+    return root * np.tile(problem.scale, len(problem.knots))[:, None]
+
+
+def _curvature(problem: Problem, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and vectors of the log-likelihood's curvature, from differences of the gradient.
 
     What a prior alone knows bounds the curvature from below, whatever rounding says.
     """
-    n, step = len(best), 1e-4
+    n, step = len(point), 1e-4
     curvature = np.empty((n, n))
     for i in range(n):
         shift = np.zeros(n)
         shift[i] = step
-        curvature[i] = (problem(best + shift)[1] - problem(best - shift)[1]) / (2 * step)
+        curvature[i] = (problem(point + shift)[1] - problem(point - shift)[1]) / (2 * step)
     curvature = (curvature + curvature.T) / 4  # of the log-likelihood: half the deviance's
     values, vectors = np.linalg.eigh(curvature)
-    root = vectors[:-1] / np.sqrt(np.maximum(values, 1.0 / _WIDTH**2))
-    return root * np.tile(problem.scale, len(problem.knots))[:, None]
+    return np.maximum(values, 1.0 / _WIDTH**2), vectors

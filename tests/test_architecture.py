@@ -65,6 +65,7 @@ ROWS = (
     ("_asked",),
     ("_marginal",),
     ("_bands",),
+    ("_mirror",),
     ("_learn",),
     ("_smoothing",),
     ("_path",),

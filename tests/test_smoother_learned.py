@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
 from smnn_np import SMNNSmoother
 from smnn_np._driven import Model, Run, filter_runs, score_run
@@ -63,6 +64,65 @@ def test_an_oscillation_is_recognized(noise):
     # One draw, errors that rise and fall together: 3.5 standard deviations, not a share of them.
     assert np.all(np.abs(mean - np.exp(-0.1 * ahead) * np.cos(3 * ahead)) < 3.5 * std)
     assert std.max() < 2 * noise
+
+
+def relax(rate, n, seed):
+    """Return a stationary relaxation process of unit variance, sampled with 10 % noise."""
+    draw, kept = np.random.default_rng(seed), np.exp(-rate)
+    drive = np.sqrt(1 - kept**2) * draw.standard_normal(n)
+    drive[0] = draw.standard_normal()
+    return lfilter([1.0], [1.0, -kept], drive) + 0.1 * draw.standard_normal(n)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_relaxation_is_not_learned_backwards(order):
+    """Both directions of time have one autocovariance; half of these series were learned wrong."""
+    n, rate, slowest = 600, 0.0513, []
+    for seed in range(6):
+        y = relax(rate, n, seed)
+        model = SMNNSmoother(order=order, coefficients="constant").fit(np.arange(n), y)
+        roots = np.roots(np.append(1.0, model.coef_[0, ::-1]))
+        assert roots.real.max() < 0
+        slowest.append(-roots.real.max())
+        if order == 1:
+            assert abs(model.coef_[0, 0] - rate) < 3 * model.coef_std_[0, 0]
+        assert abs(model.predict([n + 300.0])[0]) < 0.01
+    # A rate is known to sqrt(2 rate / n) = 0.013 from n samples, six of them to 0.0053.
+    assert abs(np.mean(slowest) - rate) < 3 * np.sqrt(2 * rate / n / 6)
+
+
+def test_a_driven_oscillator_is_not_learned_backwards():
+    step, decay, rate = 0.25, 0.1, 1.5
+    pole = np.exp((-decay + 1j * rate) * step)
+    for seed in range(4):
+        draw = np.random.default_rng(seed)
+        x = lfilter([1.0], [1.0, -2 * pole.real, abs(pole) ** 2], draw.standard_normal(1200))[200:]
+        t, y = step * np.arange(1000), x + 0.05 * x.std() * draw.standard_normal(1000)
+        model = SMNNSmoother(order=2, coefficients="constant").fit(t, y)
+        gap = np.abs(model.coef_[0] - [rate**2 + decay**2, 2 * decay])
+        assert np.all(gap < 3.5 * model.coef_std_[0])
+        assert model.coef_std_[0, 1] < 0.1  # so it dies: 0.2 are more than two of these
+
+
+def test_growth_that_is_seen_is_kept():
+    t, draw = np.linspace(0, 3, 60), np.random.default_rng(0)
+    for noise in (0.01, 0.3, 3.0):
+        y = np.exp(t) + noise * draw.standard_normal(60)
+        model = SMNNSmoother(order=1, coefficients="constant").fit(t, y)
+        assert abs(model.coef_[0, 0] + 1) < 4 * model.coef_std_[0, 0] < 0.5
+    t = np.linspace(0, 20, 150)
+    y = np.exp(0.1 * t) * np.cos(3 * t) + 0.1 * draw.standard_normal(150)
+    model = SMNNSmoother(order=2, coefficients="constant").fit(t, y)
+    assert abs(model.coef_[0, 1] + 0.2) < 4 * model.coef_std_[0, 1] < 0.01
+
+
+def test_a_mode_that_no_sample_shows_does_not_grow():
+    """One that explodes after the last sample took 12 of 30 forecasts to more than two."""
+    t, ahead = np.linspace(0, 20, 150), np.linspace(20, 25, 20)
+    for seed in range(8):
+        y = np.cos(3 * t) + 0.1 * np.random.default_rng(seed).standard_normal(150)
+        model = SMNNSmoother(order=3, coefficients="constant").fit(t, y)
+        assert np.abs(model.predict(ahead) - np.cos(3 * ahead)).max() < 0.4
 
 
 def test_bands_know_that_coefficients_are_learned():
