@@ -6,8 +6,8 @@ block by block: W series side by side, one per SIMD lane, so that every unknown 
 numbers. Unknowns are the scaled jets ``z`` (T, m) of `smnn_np.taylor`, m = V * R, order fastest.
 
 Both factorizations, Cholesky of the normal matrix and QR of the rows, leave the same
-``A^T A = U^T D U`` with U unit upper triangular: ``triangle`` (block, T, m, n + padding) columns (in
-unrolled kernels each row from its pivot on only, one after the other),
+``A^T A = U^T D U`` with U unit upper triangular: ``triangle`` (block, T, m, n + padding) columns
+(in unrolled kernels each row from its pivot on only, one after the other),
 n the unknowns that a finished row may touch, with D^-1 on the diagonal.
 """
 
