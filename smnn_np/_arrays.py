@@ -14,6 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+_SHORT = 4096  # numbers
+
+
 def array_module(array: Any) -> ModuleType:
     """Return the module an array is of, numpy or cupy, to make more such arrays with."""
     return import_module(type(array).__module__.partition(".")[0])
@@ -103,10 +106,16 @@ def all_finite(arrays: Sequence[NDArray]) -> list[bool]:
 def is_finite(array: NDArray) -> bool:
     """Whether an array holds neither NaN nor infinity.
 
-    A finite sum of squares proves it in one pass and without an array of flags; only one that is
-    not leads to a second look (finite numbers may overflow together).
+    A finite sum proves it in one pass and without an array of flags; only one that is not leads to
+    a second look (finite numbers may overflow together). Short arrays take BLAS, which is quicker
+    and does not warn; of long ones it would make its own threads, which then spin beside ours.
     """
-    return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())  # no warning
+    if array.size < _SHORT:
+        total = np.vdot(array, array)
+    else:
+        with np.errstate(all="ignore"):
+            total = array.sum()
+    return math.isfinite(total) or bool(np.isfinite(array).all())
 
 
 def first_index(flags: NDArray) -> tuple[int, ...]:
