@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 Array = Any  # of CuPy
 
 FEWEST_CHUNKS = 8  # chunks cost three to four times the work of a series in one piece
+LARGEST_ALONE = 12  # unknowns of a node whose matrices one thread can keep at hand
 THREADS = 128  # threads of one multiprocessor that hide one another's waiting
+WARPS = 8  # the same of warps that share a series
 GRADIENT_THREADS = 2048  # threads that a multiprocessor holds at once
 _N_CORE = {  # axes of an input after the batch
     "coefficients": 4, "rhs": 2, "initial": 3, "steps": 1,
@@ -160,8 +162,9 @@ class DeviceFactor(Factor):
         from ._kernels.cuda.layout import Sizes
 
         shape, n = self._inputs.shape, series.stop - series.start
-        n_chunks = choose_chunks(n, shape.n_steps)
-        sizes = Sizes(*shape[2:5], self._inputs.central, n_chunks > 1)
+        lanes = choose_lanes(prod(shape[3:5]))
+        n_chunks = choose_chunks(n, shape.n_steps, lanes)
+        sizes = Sizes(*shape[2:5], self._inputs.central, n_chunks > 1, lanes)
         counts = {
             "n_series": n,
             "n_nodes": shape.n_steps,
@@ -272,9 +275,17 @@ class DeviceFactor(Factor):
         return self._xp.ascontiguousarray(bar.sum(axis=axes, keepdims=True) if axes else bar)
 
 
-def choose_chunks(n_series: int, n_nodes: int) -> int:
+def choose_lanes(m: int) -> int:
+    """How many threads share a series whose nodes have m unknowns: one, or those of a warp."""
+    from ._kernels._cuda_import import WARP
+
+    return WARP if m > LARGEST_ALONE else 1
+
+
+def choose_chunks(n_series: int, n_nodes: int, lanes: int = 1) -> int:
     """Into how many chunks time is cut: one for a large batch, else enough to fill the device."""
     from ._kernels._cuda_import import n_multiprocessors
 
-    n_chunks = min(n_multiprocessors() * THREADS // n_series, isqrt(n_nodes))
+    n_workers = n_multiprocessors() * (THREADS if lanes == 1 else WARPS)
+    n_chunks = min(n_workers // n_series, isqrt(n_nodes))
     return n_chunks if n_chunks >= FEWEST_CHUNKS else 1

@@ -14,6 +14,7 @@ from numba import cuda, float64, int64, typeof, void
 from smnn_np._kernels.cuda import gradient, inverse, output, solve
 from smnn_np._kernels.cuda.arena import INPUTS, ZERO, Space, _bars, _parts
 from smnn_np._kernels.cuda.layout import Sizes, Where
+from smnn_np.device import choose_lanes
 
 CAPABILITY = (9, 0)
 # Device functions are compiled for the current device, which there is none.
@@ -24,7 +25,8 @@ DATA = float64[::1]
 def kernels(n_equations, n_dims, n_orders, central):
     """Yield the name, kernel and types of every kernel for nodes of these sizes."""
     for spike in (False, True):
-        sizes = Sizes(n_equations, n_dims, n_orders, bool(central), spike)
+        lanes = choose_lanes(n_dims * n_orders)
+        sizes = Sizes(n_equations, n_dims, n_orders, bool(central), spike, lanes)
         counts = {"n_series": 2, "n_nodes": 9, "n_chunks": 1 + spike}
         counts |= {"n_initial_steps": 1, "n_initial_orders": 1}
         where = Where(**dict.fromkeys(INPUTS, ZERO), **counts, **_parts(Space(), sizes, counts))

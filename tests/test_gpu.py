@@ -72,6 +72,62 @@ def test_chunks_in_time_leave_the_inverse_alone(sizes, factorization, gpu, chunk
     assert_close(gpu.take(y), here.solve(case["rhs"], case["initial"]))
 
 
+@pytest.fixture
+def warps(monkeypatch):
+    """Let the threads of a warp share a series; two in the simulator, where each costs time."""
+    lanes = 2 if _cuda_import.SIMULATED else _cuda_import.WARP
+    monkeypatch.setattr(device, "choose_lanes", lambda m: lanes)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # the simulator polls its threads, and keeps them from running
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize(
+    ("factorization", "n_chunks", "sizes"),
+    [
+        (
+            "cholesky",
+            1,
+            {"batch": (2,), "n_steps": 3, "n_dims": 2, "n_equations": 2, "n_orders": 2},
+        ),
+        ("cholesky", 2, {"n_steps": 4, "n_dims": 2, "n_orders": 2}),
+        ("cholesky", 2, {"n_steps": 5, "n_orders": 2, "central": True, "weighted": True}),
+        ("qr", 1, {"n_steps": 3, "n_dims": 2, "n_orders": 2}),
+        ("qr", 2, {"n_steps": 5, "n_orders": 2, "central": True, "weighted": True}),
+    ],
+)
+def test_a_warp_for_each_series_changes_nothing(
+    factorization, n_chunks, sizes, gpu, warps, monkeypatch
+):
+    monkeypatch.setattr(device, "choose_chunks", lambda *sizes: n_chunks)
+    case = random_ode(np.random.default_rng(0), **sizes)
+    y, pullback = smnn.ode_solve_vjp(**gpu.give(case), factorization=factorization)
+    assert_close(gpu.take(y), dense.ode_solve(**case))
+    y_bar = gpu.give(np.random.default_rng(1).standard_normal(y.shape))
+    together = pullback(y_bar)
+    monkeypatch.setattr(device, "choose_lanes", lambda m: 1)
+    alone = smnn.ode_solve_vjp(**gpu.give(case), factorization=factorization)[1](y_bar)
+    for there, here in zip(together, alone, strict=True):
+        assert_close(gpu.take(there), here.get())
+
+
+def test_a_warp_tells_which_of_its_nodes_is_singular(gpu, warps):
+    """Equations see the first of two dimensions only: what is missing shows at the last node."""
+    coefficients = np.zeros((2, 3, 2, 2, 2))
+    coefficients[...] = np.eye(2)[:, :, None] + 0.5
+    coefficients[1, :, :, 1] = 0.0
+    with pytest.raises(np.linalg.LinAlgError, match=r"series \(1,\).*at step 2.*undetermined"):
+        smnn.ode_solve(
+            gpu.give(coefficients), gpu.give(np.ones((3, 2))), None, 0.1, factorization="cholesky"
+        )
+
+
+def test_lanes_are_chosen_from_the_unknowns_of_a_node():
+    assert device.choose_lanes(12) == 1
+    assert device.choose_lanes(13) == _cuda_import.WARP
+
+
 def test_a_chunk_that_is_singular_names_its_step(gpu, chunks):
     weights = np.ones(11)
     weights[8] = 0.0
@@ -101,6 +157,7 @@ def test_chunks_are_chosen_from_batch_nodes_and_device(monkeypatch):
     assert device.choose_chunks(1, 1_000_000) == 1000
     assert device.choose_chunks(64, 1_000_000) == 264
     assert device.choose_chunks(64, 1000) == 31
+    assert device.choose_chunks(64, 1000, 32) == 16
     assert device.choose_chunks(65536, 200) == device.choose_chunks(1, 50) == 1
 
 
@@ -137,6 +194,7 @@ def test_a_batch_too_large_is_solved_in_pieces(gpu, monkeypatch):
 
 def test_so_it_is_if_the_matrices_of_the_threads_do_not_fit(gpu, monkeypatch):
     case = random_ode(np.random.default_rng(3), (3,), n_steps=3, n_dims=3, n_orders=5)
+    monkeypatch.setattr(device, "choose_lanes", lambda m: 1)
     most = 2 * 30**2 + 10  # of fronts of 30 unknowns
     start, sizes = work.WorkKernel.start, []
 

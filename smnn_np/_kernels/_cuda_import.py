@@ -13,14 +13,29 @@ from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any
 
+import numba.cuda
 import numpy as np
-from numba import config, cuda
+from numba import config
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
+# The simulator runs one thread after the other, and threads that wait for one another slowly.
+THREADS_PER_BLOCK, WARP = (1, 3) if SIMULATED else (128, 32)
 
-# In the simulator a device function puts back the true `cuda` module when it ends: threads of one
-# block would see each other's.
-THREADS_PER_BLOCK = 1 if SIMULATED else 128
+
+class _Simulated:
+    """The module `cuda` as a simulated kernel has to see it, also from the functions it calls.
+
+    The simulator's own way, to exchange the module when a function is called and put it back when
+    it ends, fails where the threads of a block run side by side.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        from numba.cuda.simulator import kernel
+
+        return getattr(kernel._get_kernel_context() or numba.cuda, name)
+
+
+cuda: Any = _Simulated() if SIMULATED else numba.cuda
 
 
 def require_numba_cuda() -> None:
@@ -34,8 +49,7 @@ def require_numba_cuda() -> None:
 
 def device(function: Callable[..., Any]) -> Any:
     """Declare a function that kernels call, compiled into them."""
-    options = {} if SIMULATED else {"forceinline": True}
-    return cuda.jit(device=True, **options)(function)
+    return function if SIMULATED else cuda.jit(device=True, forceinline=True)(function)
 
 
 def on_device(array: Any) -> Any:
@@ -52,24 +66,28 @@ def padded(n_threads: int) -> int:
 
 
 def launch(kernel: Any, n_threads: int, *arguments: Any) -> None:
-    """Start a kernel on the caller's CuPy stream."""
-    n_blocks = padded(n_threads) // THREADS_PER_BLOCK
+    """Start a kernel with at least so many threads on the caller's CuPy stream."""
+    launch_blocks(kernel, padded(n_threads) // THREADS_PER_BLOCK, THREADS_PER_BLOCK, *arguments)
+
+
+def launch_blocks(kernel: Any, n_blocks: int, n_threads: int, *arguments: Any) -> None:
+    """Start a kernel with blocks of so many threads each."""
     if SIMULATED:
         with warnings.catch_warnings():  # a device divides by zero without a word
             warnings.simplefilter("ignore", RuntimeWarning)
-            kernel[n_blocks, THREADS_PER_BLOCK](*arguments)
+            kernel[n_blocks, n_threads](*arguments)
         return
     import cupy
 
-    _configured(kernel, n_blocks, cupy.cuda.get_current_stream().ptr)(*arguments)
+    _configured(kernel, n_blocks, n_threads, cupy.cuda.get_current_stream().ptr)(*arguments)
 
 
 @lru_cache(maxsize=1024)
-def _configured(kernel: Any, n_blocks: int, stream: int) -> Any:
+def _configured(kernel: Any, n_blocks: int, n_threads: int, stream: int) -> Any:
     """A kernel ready to be called; made once, for that takes longer than a small kernel."""
     with warnings.catch_warnings():  # that there are few blocks is no news
         warnings.filterwarnings("ignore", message="Grid size")
-        return kernel[n_blocks, THREADS_PER_BLOCK, cuda.external_stream(stream)]
+        return kernel[n_blocks, n_threads, cuda.external_stream(stream)]
 
 
 def n_multiprocessors() -> int:

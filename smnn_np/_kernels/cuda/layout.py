@@ -88,6 +88,7 @@ class _Sizes(NamedTuple):
     n_orders: int
     central: bool
     spike: bool  # whether there are separators
+    lanes: int = 1  # threads that share a series, or a chunk of one
 
 
 class Sizes(_Sizes):

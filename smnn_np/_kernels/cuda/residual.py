@@ -9,6 +9,7 @@ from numba import float64
 from .._cuda_import import cuda, device
 from .cholesky import Adders
 from .entries import entries, link_weight, node_scale, place, tables
+from .lanes import lane_functions
 from .layout import Sizes
 
 
@@ -16,7 +17,8 @@ from .layout import Sizes
 def residual_adders(sizes: Sizes) -> Adders:
     """Functions of a kernel that add to v, given where a node's unknowns start in it."""
     (n_equations, n_dims, n_orders), m = sizes[:3], sizes.m
-    n_entries = n_equations * m
+    n_entries, lanes = n_equations * m, sizes.lanes
+    lane, sync = lane_functions(lanes)
     n_kept = n_orders - 1 if sizes.central else n_orders
     fill_equations, fill_ratio, fill_central = entries(sizes)
     plus, minus, *_ = tables(n_orders, sizes.central)
@@ -24,7 +26,7 @@ def residual_adders(sizes: Sizes) -> Adders:
     @device
     def add_node(v, data, where, b, t, base, from_zero):
         """Equation rows, initial rows and target of node t."""
-        weights = cuda.local.array(n_equations, float64)
+        first, weights = lane(), cuda.local.array(n_equations, float64)
         line = cuda.local.array(n_entries, float64)
         z = cuda.local.array(m, float64)
         stride = where.n_series
@@ -36,9 +38,10 @@ def residual_adders(sizes: Sizes) -> Adders:
             rest = weights[q] * data[place(where.rhs, t, q, b)]
             for i in range(m):
                 rest -= line[q * m + i] * z[i]
-            for i in range(m):
+            for i in range(first, m, lanes):
                 v[base + i] += rest * line[q * m + i]
-        for v_ in range(n_dims):
+        sync()
+        for v_ in range(first, n_dims, lanes):
             power = 1.0
             for r in range(n_orders):
                 i = v_ * n_orders + r
@@ -50,6 +53,7 @@ def residual_adders(sizes: Sizes) -> Adders:
                     rest = weight * data[place(where.initial, t, k, b)] - entry * z[i]
                     v[base + i] += entry * rest
                 power *= inverse
+        sync()
 
     @device
     def add_link(v, data, where, b, t, near, far):
@@ -60,7 +64,7 @@ def residual_adders(sizes: Sizes) -> Adders:
         factors, signed = cuda.const.array_like(plus), cuda.const.array_like(minus)
         fill_ratio(data, where, b, t, ratio)
         stride, weight = where.n_series, link_weight(data, where, b, t)
-        for v_ in range(n_dims):
+        for v_ in range(lane(), n_dims, lanes):
             at = where.z + (t * m + v_ * n_orders) * stride + b
             for o in range(n_orders):
                 here[o] = data[at + o * stride]
@@ -80,6 +84,7 @@ def residual_adders(sizes: Sizes) -> Adders:
                 pull[r] -= forward
             for o in range(n_orders):
                 v[far + v_ * n_orders + o] += ratio[o] * pull[o]
+        sync()
 
     @device
     def add_central(v, data, where, b, t, first, second, third):
@@ -87,7 +92,7 @@ def residual_adders(sizes: Sizes) -> Adders:
         central = cuda.local.array(3, float64)
         stride = where.n_series
         weight = fill_central(data, where, b, t, central)
-        for v_ in range(n_dims):
+        for v_ in range(lane(), n_dims, lanes):
             shift = v_ * n_orders + n_orders - 2
             at = where.z + (t * m + shift) * stride + b
             rest = central[0] * data[at] + central[1] * data[at + (m + 1) * stride]
@@ -95,5 +100,6 @@ def residual_adders(sizes: Sizes) -> Adders:
             v[first + shift] += central[0] * rest
             v[second + shift + 1] += central[1] * rest
             v[third + shift] += central[2] * rest
+        sync()
 
     return Adders(add_node, add_link, add_central)
