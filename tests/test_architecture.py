@@ -65,7 +65,7 @@ ROWS = (
     ("_asked",),
     ("_marginal",),
     ("_bands",),
-    ("_mirror",),
+    ("_mirror", "_curvature"),
     ("_learn",),
     ("_smoothing",),
     ("_path",),
