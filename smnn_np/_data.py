@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import r2_score
 
+from ._arrays import bring_home
 from .text import clean_name
 
 _LARGEST = 1e100  # a measurement beyond this, or below its inverse, has no fourth power
@@ -143,6 +144,7 @@ def read_points(y: Any, n_states: int) -> np.ndarray:
 
 def mean_r2(y: Any, predicted: np.ndarray, sample_weight: Any) -> float:
     """R^2 averaged over states, each over what was measured."""
+    y, predicted, sample_weight = bring_home(y, predicted, sample_weight)
     states = read_states(y, len(predicted))
     predicted = predicted.reshape(states.shape)
     weight = np.ones(len(states)) if sample_weight is None else np.asarray(sample_weight)

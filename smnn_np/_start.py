@@ -116,11 +116,13 @@ def start_from_equations(objective: Objective, parameters: Array) -> None:
     floats = _MAX_WINDOWS * g * (w * (k + 1) + design.n_shapes * (w * k + 1))
     most = min(len(objective.x), _MAX_SAMPLES, max(_MAX_FLOATS // floats, _MIN_SAMPLES))
     chosen = np.linspace(0, len(objective.x) - 1, most).astype(np.int64)
-    z, weight = to_numpy(objective.z)[chosen], to_numpy(objective.weight)[chosen]
+    asarray = array_module(parameters).asarray
+    rows = asarray(chosen)
+    x, z, weight = (to_numpy(each[rows]) for each in (objective.x, objective.z, objective.weight))
     times = np.concatenate([[0.0], np.cumsum(design.step)]) / time
-    total, asarray = weight.sum(), array_module(parameters).asarray
+    total = weight.sum()
     arrays = (
-        to_numpy(objective.x)[chosen], weight / total, *_equations(design, times, z, half),
+        x, weight / total, *_equations(design, times, z, half),
         _first_values(design, times, z, half),
     )  # fmt: skip
     alpha = objective.alpha / float(total)

@@ -11,6 +11,7 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ._arrays import bring_home, send_back
 from ._criterion import leftover
 from ._data import (
     DataWarning,
@@ -264,19 +265,21 @@ class SMNNDiscoverer(
         self, evaluate: Callable[[int, np.ndarray], np.ndarray], t: ArrayLike, groups: Any
     ) -> np.ndarray:
         """Evaluate the measured states run by run: (n, n_targets), or (n,) if `y` was 1-D."""
-        t = as_columns(t, self.n_features_in_)
-        inputs = validate_data(self, t, dtype=np.float64, reset=False)
+        home, groups = bring_home(t, groups)
+        columns = as_columns(home, self.n_features_in_)
+        inputs = validate_data(self, columns, dtype=np.float64, reset=False)
         run = match_runs(self._law.record.labels, read_groups(groups, len(inputs)), len(inputs))
         states = np.empty((len(inputs), len(self.state_names_)))
         for r in np.unique(run):
             rows = np.flatnonzero(run == r)
             states[rows] = evaluate(int(r), inputs[rows])[:, : states.shape[1]]
-        return states[:, 0] if self._y_is_1d else states
+        return send_back(states[:, 0] if self._y_is_1d else states, t)
 
     def _read(self, t: Any, y: Any, groups: Any, sample_weight: Any) -> Record:
         """Check what was passed, and put it in order."""
         if self.order not in (1, 2):
             raise ValueError(f"order must be 1 or 2, not {self.order!r}.")
+        t, y, groups, sample_weight = bring_home(t, y, groups, sample_weight)
         check_kind(t)
         inputs = validate_data(self, as_columns(t), dtype=np.float64)
         states = read_states(y, len(inputs))
