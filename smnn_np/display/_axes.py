@@ -69,6 +69,17 @@ def dots(ax: "Axes", t: NDArray, y: NDArray, **style: Any) -> None:
     ax.plot(t, y, **{**look, **style})
 
 
+def explain(figure: Any, ax: "Axes", own: bool, **style: Any) -> None:
+    """Explain the lines of a panel once: above all panels of a figure of our own, else in it."""
+    lines = ax.get_legend_handles_labels()
+    if own:
+        style = {"loc": "outside upper right", "frameon": False, **style}
+        figure.legend(*lines, fontsize="small", **style)
+    else:
+        style.pop("ncols", None)
+        ax.legend(*lines, fontsize="small", **style)
+
+
 def limit_height(ax: "Axes", seen: Sequence[NDArray]) -> None:
     """Fit the panel to what is given: whatever runs away from it is cut off."""
     values = np.concatenate([np.ravel(each) for each in seen])
