@@ -105,4 +105,10 @@ class TestShown:
         html = fitted._repr_html_()
         assert r"$$\begin{aligned} \dot{x} &= " in html
         assert "\\dot{" not in SMNNDiscoverer()._repr_html_()
-        assert fitted._repr_mimebundle_()["text/html"].count("aligned") == 2
+        shown = fitted._repr_mimebundle_()
+        assert shown["text/html"].count("aligned") == 2
+        assert shown["text/plain"] == str(fitted)
+
+    def test_print_shows_the_equations(self, fitted):
+        assert str(fitted).split("\n") == [repr(fitted), *fitted.equations()]
+        assert str(SMNNDiscoverer()) == "SMNNDiscoverer()"
