@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from ._data import as_columns, read_groups, read_states
+from ._optional import import_optional
 
 _MANY_RUNS = 5  # as many, and whole runs are drawn
 
@@ -75,9 +76,7 @@ class Bootstrap:
         pandas.DataFrame
             One row for each term that was ever chosen.
         """
-        import pandas
-
-        return pandas.DataFrame(self.table())
+        return import_optional("pandas", "pandas").DataFrame(self.table())
 
     def __repr__(self) -> str:
         columns = self.table()

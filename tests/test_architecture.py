@@ -16,7 +16,7 @@ PACKAGE = Path(smnn_np.__file__).parent
 # `__init__` is exempt: it is the front door.
 ROWS = (
     ("_arrays",),
-    ("_determined",),
+    ("_determined", "_optional"),
     ("_validation",),
     ("_table",),
     ("banded",),

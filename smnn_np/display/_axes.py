@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._optional import import_optional
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -45,13 +47,8 @@ def panels(
         if given.size != shape[0] * shape[1]:
             raise ValueError(f"ax holds {given.size} axes; wanted {shape[0] * shape[1]}: {meaning}")
         return given.reshape(shape)
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            "matplotlib is not installed; install it with: pip install 'smnn-np[plot]'"
-        ) from error
-    figure = plt.figure(figsize=size, dpi=120, layout="constrained")
+    pyplot = import_optional("matplotlib.pyplot", "'smnn-np[plot]'")
+    figure = pyplot.figure(figsize=size, dpi=120, layout="constrained")
     return figure.subplots(*shape, squeeze=False, **sharing)
 
 
