@@ -15,7 +15,7 @@ PACKAGE = Path(smnn_np.__file__).parent
 # A file imports only from the rows above it; files of one row do not import one another.
 # `__init__` is exempt: it is the front door.
 ROWS = (
-    ("_arrays",),
+    ("_arrays", "_memory"),
     ("_determined", "_optional"),
     ("_validation",),
     ("_table",),
