@@ -4,6 +4,7 @@ import ast
 import csv
 import re
 import runpy
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,19 @@ def test_the_readme_has_the_figures_of_the_tables() -> None:
     assert f"{min(published):.2g} to {max(published):.0f} times as fast" in text
     assert f"{min(extended):.2g} to {max(extended):.0f} with its C++ extension" in text
     assert f"{one:.2g} (V = 1) and {three:.2g} (V = 3) times as fast" in text
+
+
+def test_the_oldest_packages_are_the_lower_bounds() -> None:
+    root = DOCS.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    groups = (extras[name] for name in ("plot", "symbolic", "progress", "test"))
+    asked = [*project["dependencies"], *(each for group in groups for each in group)]
+    bounds = dict(each.split(">=") for each in asked if ">=" in each)
+    workflow = (root / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
+    pins = dict(re.findall(r'"([\w-]+)==([\d.]+)\.\*"', workflow))
+    # A bound of one number, such as numpy>=2, is pinned to the first minor version.
+    assert pins == {n: v if "." in v else f"{v}.0" for n, v in bounds.items()}
 
 
 def test_every_page_can_be_reached() -> None:
