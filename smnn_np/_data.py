@@ -5,9 +5,9 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import r2_score
 
 from ._arrays import bring_home
+from ._trajectories import score_r2
 from .text import clean_name
 
 _LARGEST = 1e100  # a measurement beyond this, or below its inverse, has no fourth power
@@ -146,14 +146,8 @@ def mean_r2(y: Any, predicted: np.ndarray, sample_weight: Any) -> float:
     """R^2 averaged over states, each over what was measured."""
     y, predicted, sample_weight = bring_home(y, predicted, sample_weight)
     states = read_states(y, len(predicted))
-    predicted = predicted.reshape(states.shape)
-    weight = np.ones(len(states)) if sample_weight is None else np.asarray(sample_weight)
-    scores = []
-    for s in range(states.shape[1]):
-        seen = ~np.isnan(states[:, s])
-        pair = states[seen, s], predicted[seen, s]
-        scores.append(r2_score(*pair, sample_weight=weight[seen]))
-    return float(np.mean(scores))
+    weight = None if sample_weight is None else np.asarray(sample_weight)
+    return score_r2(states, predicted, weight)
 
 
 def as_columns(t: Any, n_columns: int = 1) -> Any:

@@ -27,7 +27,7 @@ from scipy.signal import lombscargle
 
 from ._curvature import covariance_root
 from ._driven import Model, Run, UndeterminedError, score_run, smooth_run
-from ._marginal import Given, Strength, choose_strength, condense, deviance, profile, stretches
+from ._marginal import Given, Strength, choose_strength, condense, deviance, profiled, stretches
 from ._mirror import growth, mirror
 
 _FEW, _MANY = 1_000, 5_000  # nodes that coefficients are learned from; more add time, little else
@@ -148,7 +148,7 @@ class Problem:
         with np.errstate(over="ignore", invalid="ignore"):
             total, log_determinant, in_total, in_log_determinant = self._sum(self.runs, model)
             _, volume, _, in_volume = self._sum(self.silent, model.at(self.still))
-            height, level = profile(self.runs, model, self.given, total, log_determinant)
+            height, level = profiled(self.runs, model, self.given, total, log_determinant)
             height += float(prior @ parameters) - volume
             in_volume[-1] = 0.0
             gradient = in_total / level + in_log_determinant - in_volume + 2 * prior

@@ -87,10 +87,7 @@ class EquationFit:
         into.initial[:] = share * away
         loss += 0.5 * (share * away**2).sum()
         gradient = self.network.backward(parameters, raw_bar)
-        layers = zip(self.network.layers(parameters), self.network.layers(gradient), strict=True)
-        for (weight, _), (weight_bar, _) in layers:
-            loss += 0.5 * self.alpha * (weight**2).sum()
-            weight_bar += self.alpha * weight
+        loss += self.network.penalize(parameters, gradient, self.alpha)
         return float(loss), gradient
 
 
