@@ -61,12 +61,15 @@ class Record:
         """Points [states, rates if order 2, controls] that the record visits (n, n_inputs)."""
         seen = self.count > 0
         typical = (self.mean * seen).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
-        states = np.where(seen, self.mean, typical)
+        # Times at which nothing was measured, but an input is known, are not visited in a state.
+        some = seen.any(axis=1)
+        states = np.where(seen, self.mean, typical)[some]
+        times, controls, run = self.times[some], self.controls[some], self.run[some]
         if order == 1:
-            return np.concatenate([states, self.controls], axis=1)
-        left = np.flatnonzero(self.joined)
-        rates = np.diff(states, axis=0)[left] / np.diff(self.times)[left, None]
-        return np.concatenate([states[left], rates, self.controls[left]], axis=1)
+            return np.concatenate([states, controls], axis=1)
+        left = np.flatnonzero(run[1:] == run[:-1])
+        rates = np.diff(states, axis=0)[left] / np.diff(times)[left, None]
+        return np.concatenate([states[left], rates, controls[left]], axis=1)
 
     def thin(self, n_pieces: int, length: int) -> "Record":
         """Keep evenly spread stretches of at most `length` nodes, each as a run of its own."""
