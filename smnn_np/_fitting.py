@@ -10,6 +10,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from ._emitter import Emitter
+from ._linearized import start_from_trajectories
 from ._settings import check_settings, hidden_sizes, new_design
 from ._start import start_from_equations
 from ._training import Progress, descend
@@ -68,6 +69,7 @@ class FittingMixin:
         if self.start == "equations":
             objective = self._emitter.objective(samples, self.loss, self.alpha)
             start_from_equations(objective, self._parameters)
+            start_from_trajectories(objective, self._parameters)
 
     def _new_progress(self: Any, held: Samples | None, again: bool) -> Progress:
         """Watch the loss, or the score of what was held out."""

@@ -90,7 +90,8 @@ class Objective:
                     return np.inf, gradient
                 total += value
                 gradient += chunk
-            value = self._penalize(parameters, gradient, float(weight.sum()))
+            strength = self.alpha / float(weight.sum())
+            value = self.network.penalize(parameters, gradient, strength)
         return (total + value if xp.isfinite(gradient).all() else np.inf), gradient
 
     def _chunk(self, parameters: Array, rows: Array, share: Array) -> tuple[float, Array]:
@@ -108,15 +109,6 @@ class Objective:
         raw_bar = pullback(share * slope)
         self.seconds_in_solver += perf_counter() - before
         return float((share * value).sum()), self.network.backward(parameters, raw_bar)
-
-    def _penalize(self, parameters: Array, gradient: Array, total: float) -> float:
-        """Return the penalty of the weights, biases excepted, and add its gradient."""
-        square, strength = 0.0, self.alpha / total
-        layers = zip(self.network.layers(parameters), self.network.layers(gradient), strict=True)
-        for (weight, _), (weight_bar, _) in layers:
-            square += float((weight * weight).sum())
-            weight_bar += strength * weight
-        return 0.5 * strength * square
 
 
 def chunk_size(design: Design, n_steps: int) -> int:

@@ -155,6 +155,16 @@ class Perceptron:
                 delta = below
         return self._gradient
 
+    def penalize(self, flat: Array, gradient: Array, strength: float) -> float:
+        """Return half `strength` times the squares of the weights W, and add its gradient."""
+        square = 0.0
+        for (weight, _), (weight_bar, _) in zip(
+            self.layers(flat), self.layers(gradient), strict=True
+        ):
+            square += float((weight * weight).sum())
+            weight_bar += strength * weight
+        return 0.5 * strength * square
+
     def _reserve(self, n_rows: int, like: Array) -> None:
         """Allocate, once for the largest number of rows, all that forward and backward write."""
         if n_rows <= self._capacity:

@@ -50,7 +50,7 @@ ROWS = (
     ("_emitter",),
     ("subset",),
     ("optimize", "descent"),
-    ("_start",),
+    ("_start", "_linearized"),
     ("_training",),
     ("_fitting",),
     ("identify",),
