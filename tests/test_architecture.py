@@ -51,7 +51,7 @@ ROWS = (
     ("_emitter",),
     ("subset",),
     ("optimize", "descent"),
-    ("_start",),
+    ("_start", "_linearized"),
     ("_training",),
     ("_fitting",),
     ("identify",),
