@@ -20,7 +20,7 @@ help:
 	@echo "make types     mypy"
 	@echo "make examples  every script of examples/ in its small setting"
 	@echo "make docs      the HTML pages, in docs/_build/html"
-	@echo "make bench     one quick pass of every benchmark"
+	@echo "make bench     one quick pass of every benchmark, and the site of bench-site"
 	@echo "make bench-compare A=main B=HEAD  two commits; status 1 if B is slower (BENCH=NAME for some)"
 	@echo "make bench-record A=main~10..main  measure commits, keep the results in asv_bench/results"
 	@echo "make bench-site  the kept results as a site, in asv_bench/.asv/html"
@@ -73,6 +73,8 @@ docs: $(VENV)/.has-docs
 # the name under which results are kept; those of "local" are not for the repository.
 MACHINE ?= local
 ASV := $(ONE_THREAD) NUMBA_NUM_THREADS=1 ../$(VENV)/bin/asv
+# For a history of CPU times three samples are enough, after the first call that each setup makes.
+SAMPLES := -a rounds=1 -a repeat=3 -a warmup_time=0 -a timeout=400
 A ?= main
 B ?= HEAD
 PICK = --machine $(MACHINE) $(if $(BENCH),--bench $(BENCH))
@@ -84,14 +86,15 @@ $(VENV)/.asv-$(MACHINE): $(VENV)/.has-bench
 
 bench bench-compare bench-record bench-site: export HOME := $(CURDIR)/$(VENV)/asv-home
 bench: $(VENV)/.asv-$(MACHINE)
-	cd asv_bench && ../$(VENV)/bin/asv check --python=same
-	cd asv_bench && $(ONE_THREAD) ../$(VENV)/bin/asv run --python=same --quick --show-stderr $(PICK)
+	cd asv_bench && $(ASV) check --python=same
+	cd asv_bench && $(ASV) run --python=same --quick --show-stderr $(PICK)
+	$(MAKE) --no-print-directory bench-site
 
 bench-compare: $(VENV)/.asv-$(MACHINE)
 	cd asv_bench && $(ASV) continuous --factor 1.1 $(PICK) $(A) $(B)
 
 bench-record: $(VENV)/.asv-$(MACHINE)
-	cd asv_bench && $(ASV) run --skip-existing-commits --show-stderr $(PICK) $(A)
+	cd asv_bench && $(ASV) run --skip-existing --show-stderr $(SAMPLES) $(PICK) $(A)
 
 bench-site: $(VENV)/.asv-$(MACHINE)
 	cd asv_bench && $(ASV) publish

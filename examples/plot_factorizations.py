@@ -48,8 +48,9 @@ RESULT = float(errors[STEPS[-1]][-1])
 
 # %%
 figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
-for column, (name, marker) in enumerate(zip(FACTORIZATIONS, "osx", strict=True)):
-    axes.loglog(STEPS, [errors[step][column] for step in STEPS], marker + "-", label=name)
+LOOKS = ({"marker": "o"}, {"marker": "s", "lw": 5, "alpha": 0.4}, {"marker": "x", "ls": "--"})
+for column, (name, look) in enumerate(zip(FACTORIZATIONS, LOOKS, strict=True)):
+    axes.loglog(STEPS, [errors[step][column] for step in STEPS], label=name, **look)
 axes.set(xlabel="step", ylabel="largest error of y")
 axes.legend()
 plt.show()

@@ -83,7 +83,7 @@ print(f"{fit.nfev} solves with gradients; largest relative error {RESULT:.1e}")
 # %%
 fitted = smnn.ode_solve(coefficients(*fit.x, n_orders=5), rhs, at_rest, STEP)
 figure, axes = plt.subplots(figsize=(8, 3.5), layout="constrained")
-axes.plot(t[:2001], data[:2001], ".", color="0.8", markersize=3, label="data")
+axes.plot(t[:2001], data[:2001], ".", color="0.45", markersize=4, label="data")
 axes.plot(t[:2001], fitted[:2001, 0, 0], label="fitted equation")
 axes.set(xlabel="t", ylabel="y")
 axes.legend()

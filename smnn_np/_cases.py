@@ -15,8 +15,6 @@ from numpy.typing import DTypeLike, NDArray
 from .adjoint import ode_solve_vjp
 from .ode import ode_factorize, ode_solve
 
-FACTORIZATIONS = ("auto", "cholesky", "qr")
-
 
 class Case(NamedTuple):
     """Sizes of a problem: one that `make_problem` can draw."""

@@ -152,6 +152,14 @@ class EquationsMixin(BaseEstimator):
         path = self._law.integrate(start, times, controls)
         return send_back(path[:, 0] if self._y_is_1d and self.order == 1 else path, t)
 
+    def __str__(self) -> str:
+        lines = self.equations() if hasattr(self, "_law") else []
+        return "\n".join([repr(self), *lines])
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        """Show in IPython's terminal what `print` shows."""
+        return {**super()._repr_mimebundle_(**kwargs), "text/plain": str(self)}
+
     def _html_repr(self) -> str:
         """Show the equations above scikit-learn's diagram of the parameters."""
         diagram = super()._html_repr()

@@ -10,6 +10,7 @@ from sklearn.model_selection import train_test_split
 
 from ._arrays import array_module, on_gpu, to_numpy
 from ._emitter import Emitter
+from ._linearized import start_from_trajectories
 from ._reading import read_features, read_weight
 from ._settings import check_settings, hidden_sizes, new_design
 from ._start import start_from_equations
@@ -71,6 +72,7 @@ class FittingMixin:
             objective = self._emitter.objective(samples, self.loss, self.alpha)
             parameters = array_module(samples.X).asarray(self._parameters)
             start_from_equations(objective, parameters)
+            start_from_trajectories(objective, parameters)
             self._parameters = to_numpy(parameters)
 
     def _new_progress(self: Any, held: Samples | None, again: bool) -> Progress:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ._kernels import cpu
 from ._kernels.threads import in_parallel, split
+from ._memory import empty, zeros
 from ._twofold import Solved, Twofold, parts_of
 from .taylor import Array, TaylorRows
 
@@ -79,7 +80,7 @@ class Group:
 
         def work(number: int) -> None:
             part, chunk = self._parts[number], self._chunk
-            z = np.empty(min(chunk, len(part)) * self._stride)
+            z, x = empty(min(chunk, len(part)) * self._stride), zeros(self._stride)
             own = None if self.keep else self._allocate(min(chunk, len(part)))
             for first in range(part.start, part.stop, chunk):
                 last = min(first + chunk, part.stop)
@@ -89,7 +90,7 @@ class Group:
                 kept = None if keep else self._kept.get(first)
                 if twofold and kept:  # half a gradient in two halves is of no use
                     verdict[some][kept.needed] = cpu.ROUNDED
-                problem = self.rows, self.series[some], sound, right_side, triangle
+                problem = self.rows, self.series[some], sound, right_side, triangle, x
                 halves = self._refine(problem, z, twofold, verdict[some], left[some])
                 wanted = sound & (verdict[some] == cpu.FINE)
                 use(Solved(number, self.series[some], wanted, z, halves, kept))
@@ -140,7 +141,7 @@ class Group:
         rows = self.rows
         size = n_blocks * rows.length * rows.triangle_size + len(rows.width)
         # General kernels read a few numbers that none of them has written.
-        return np.empty(size) if rows.sizes else np.zeros(size)
+        return empty(size) if rows.sizes else zeros(size)
 
     def _of_series(self, first: int, last: int) -> slice:
         """Places of the series of blocks first .. last - 1."""

@@ -78,10 +78,10 @@ def n_free(runs: Sequence[Run], order: int) -> int:
 
 def deviance(runs: Sequence[Run], model: Model, given: Given) -> tuple[float, float]:
     """Minus twice the log restricted likelihood, and the noise variance it is taken at."""
-    return profile(runs, model, given, *filter_runs(runs, model))
+    return profiled(runs, model, given, *filter_runs(runs, model))
 
 
-def profile(
+def profiled(
     runs: Sequence[Run], model: Model, given: Given, total: float, log_determinant: float
 ) -> tuple[float, float]:
     """Deviance and noise variance from what the filter summed up."""

@@ -74,8 +74,9 @@ def interleaved(functions: Mapping[Key, Callable[[], object]], seconds: float) -
     """Median seconds of a call of each function, taking turns so that all see the same machine.
 
     Each is called once before, so that nothing is compiled while the clock runs. In every round
-    each has at least one call and `SLICE` seconds; there are rounds until `seconds` have passed
-    for each function, and at least three.
+    each has a call that does not count, so that the threads of the one before have gone to sleep
+    and memory and caches are its own, and then at least one call and `SLICE` seconds. There are
+    rounds until `seconds` have passed for each function, and at least three.
     """
     for function in functions.values():
         function()
@@ -83,6 +84,7 @@ def interleaved(functions: Mapping[Key, Callable[[], object]], seconds: float) -
     start, n_rounds = time.perf_counter(), 0
     while n_rounds < 3 or time.perf_counter() - start < seconds * len(functions):
         for name, function in functions.items():
+            function()
             turn = time.perf_counter()
             while True:
                 before = time.perf_counter()

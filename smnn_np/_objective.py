@@ -20,6 +20,7 @@ Array = Any  # of NumPy or CuPy
 # Floats that one chunk of series may hold inside the solver: 64 MB, or 1 GB on a GPU, which wants
 # more series at once.
 _CHUNK_FLOATS, _CHUNK_FLOATS_ON_GPU = 2**23, 2**27
+_HUBER = 0.1  # residual beyond which that loss is linear, in units of the targets' spread
 
 
 def _squared(residual: Array) -> tuple[Array, Array]:
@@ -33,7 +34,6 @@ def _huber(residual: Array) -> tuple[Array, Array]:
     return inside * (residual - 0.5 * inside), inside
 
 
-_HUBER = 0.1
 LOSSES: dict[str, Callable[[Array], tuple[Array, Array]]] = {
     "squared_error": _squared,
     "huber": _huber,
@@ -91,7 +91,8 @@ class Objective:
                     return np.inf, gradient
                 total += value
                 gradient += chunk
-            value = self._penalize(parameters, gradient, float(weight.sum()))
+            strength = self.alpha / float(weight.sum())
+            value = self.network.penalize(parameters, gradient, strength)
         return (total + value if xp.isfinite(gradient).all() else np.inf), gradient
 
     def _chunk(self, parameters: Array, rows: Array, share: Array) -> tuple[float, Array]:
@@ -109,15 +110,6 @@ class Objective:
         raw_bar = pullback(share * slope)
         self.seconds_in_solver += perf_counter() - before
         return float((share * value).sum()), self.network.backward(parameters, raw_bar)
-
-    def _penalize(self, parameters: Array, gradient: Array, total: float) -> float:
-        """Return the penalty of the weights, biases excepted, and add its gradient."""
-        square, strength = 0.0, self.alpha / total
-        layers = zip(self.network.layers(parameters), self.network.layers(gradient), strict=True)
-        for (weight, _), (weight_bar, _) in layers:
-            square += float((weight * weight).sum())
-            weight_bar += strength * weight
-        return 0.5 * strength * square
 
 
 def chunk_size(design: Design, n_steps: int, like: Array) -> int:

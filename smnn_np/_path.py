@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ._found import Scored
+from ._optional import import_optional
 from .identify import Problem
 
 _SHOWN = 3  # changes of one model that the printed table names
@@ -85,12 +86,7 @@ class ModelPath(list[PathModel]):
         pandas.DataFrame
             Columns as in `table`; the index is the number of terms.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError(
-                "pandas is not installed; install it, or use path_.table()"
-            ) from error
+        pandas = import_optional("pandas", "pandas")
         return pandas.DataFrame(self.table()).set_index("n_terms")
 
     def __repr__(self) -> str:

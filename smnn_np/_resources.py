@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ._cases import CASES, FACTORIZATIONS, QUICK_CASES, Case, forward_backward, make_problem
+from ._cases import CASES, QUICK_CASES, Case, forward_backward, make_problem
 from ._measure import Cell, Table, fresh_process, interleaved, peak_memory, reset_peak_memory
+from ._validation import FACTORIZATIONS
 
 
 def growth(quick: bool) -> list[Table]:

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from ._cases import (
     CASES,
-    FACTORIZATIONS,
     QUICK_CASES,
     Case,
     banded_matrix,
@@ -33,6 +32,7 @@ from ._gpu import gpu
 from ._measure import Cell, Table, conditions, interleaved, n_threads
 from ._resources import first, growth, memory
 from ._rival import compare
+from ._validation import FACTORIZATIONS
 
 Timed = Callable[[], object]
 

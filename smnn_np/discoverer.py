@@ -32,7 +32,7 @@ from ._path import ModelPath, describe
 from ._posterior import spread_run
 from ._progress import CALLER, INTERRUPTED, CallbackSupportMixin, Progress, with_callbacks
 from ._saved import SavedMixin
-from ._suspicions import check_times, suspicions, too_noisy
+from ._suspicions import check_times, no_noise, suspicions, too_noisy
 from .constraints import Constraints, read_constraints
 from .library import PolynomialLibrary, build_library, check_degree
 from .selection import NO_LAW, discover
@@ -169,7 +169,7 @@ class SMNNDiscoverer(
         if path.interrupted or not path.follows:
             message = INTERRUPTED if path.interrupted else NO_LAW
             warnings.warn(message, ConvergenceWarning, stacklevel=CALLER)
-        for sentence in self._noise_told_wrongly(given):
+        for sentence in self._misfit(given):
             warnings.warn(sentence, DataWarning, stacklevel=CALLER)
         return self
 
@@ -329,10 +329,10 @@ class SMNNDiscoverer(
         names = self._input_names()[: fit.nodes.shape[1]]
         self._law = fitted_law(self._problem, fit, self._library, names)
 
-    def _noise_told_wrongly(self, given: Known) -> list[str]:
-        """Say where the law leaves more than the noise that was given."""
+    def _misfit(self, given: Known) -> list[str]:
+        """Say where the law leaves more than noise: than was given, or than looks like noise."""
         if given.noise is None:
-            return []
+            return no_noise(self._problem, self._law.fit, self.state_names_)
         left = leftover(self._problem, self._law.fit) * self._problem.scales.state
         return too_noisy(left[: len(given.noise)], given.noise, self.state_names_)
 

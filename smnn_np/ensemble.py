@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 
 from ._arrays import bring_home
 from ._data import as_columns, read_groups, read_states
+from ._optional import import_optional
 
 _MANY_RUNS = 5  # as many, and whole runs are drawn
 
@@ -76,9 +77,7 @@ class Bootstrap:
         pandas.DataFrame
             One row for each term that was ever chosen.
         """
-        import pandas
-
-        return pandas.DataFrame(self.table())
+        return import_optional("pandas", "pandas").DataFrame(self.table())
 
     def __repr__(self) -> str:
         columns = self.table()

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from ._arrays import to_numpy
 from ._group import Group, RightSide, SingularError, Use
 from ._kernels import cpu
+from ._memory import empty, zeros
 from ._twofold import Solved, add_gradients
 from ._validation import OdeInputs, check_right_side
 from .taylor import Array, flatten_right_side, read_only, taylor_rows, zero_right_side
@@ -220,14 +221,13 @@ class Factor:
 
     def solve_to_pull(self, rhs: Array, initial: Array) -> tuple[Array, Array]:
         """The same for `pull`, and a copy to give away; what `pull` needs beyond y is kept."""
-        mine, copy = self._solve_into(2, rhs, initial)
-        return mine, copy
+        return tuple(self._solve_into(2, rhs, initial))  # type: ignore[return-value]
 
     def _solve_into(self, n_copies: int, rhs: Array, initial: Array) -> list[Array]:
         """Write the solution to so many arrays, each by all threads."""
         rows = self.rows
-        shape = rows.n_series, rows.n_nodes, rows.n_unknowns
-        copies = [np.empty(shape) for _ in range(n_copies)]
+        sizes = rows.n_series, rows.n_nodes, rows.n_unknowns
+        copies = [empty(sizes) for _ in range(n_copies)]
 
         def write(solved: Solved) -> None:
             for y in copies:
@@ -260,7 +260,7 @@ class Factor:
             rows.coefficients, *right_side, rows.steps,
             rows.weight_equation, rows.weight_initial, rows.weight_smooth,
         )  # fmt: skip
-        bars = tuple(np.zeros(array.shape) for array in flat)
+        bars = tuple(zeros(array.shape) for array in flat)
         # Series of their own are written by one thread each; what series share, each thread sums.
         own = [
             tuple(np.zeros_like(b) if len(b) < rows.n_series else b for b in bars)

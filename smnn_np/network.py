@@ -155,6 +155,15 @@ class Perceptron:
                 delta = below
         return self._gradient
 
+    def penalize(self, flat: Array, gradient: Array, strength: float) -> float:
+        """Half `strength` times the squares of the weights, not the biases; add its gradient."""
+        square = 0.0
+        layers = zip(self.layers(flat), self.layers(gradient), strict=True)
+        for (weight, _), (weight_bar, _) in layers:
+            square += float((weight * weight).sum())
+            weight_bar += strength * weight
+        return 0.5 * strength * square
+
     def _reserve(self, n_rows: int, like: Array) -> None:
         """Allocate, once for the largest number of rows, all that forward and backward write.
 

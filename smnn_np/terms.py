@@ -37,6 +37,10 @@ class CandidateTerms(TransformerMixin, BaseEstimator):
         SourceLibrary
             What the discoverer works with.
         """
+        return self._bind(inputs)
+
+    def _bind(self, inputs: Sequence[str]) -> SourceLibrary:
+        """Write the terms as formulas of the inputs: what a library of one's own says."""
         raise NotImplementedError
 
     def __add__(self, other: "CandidateTerms") -> "JoinedTerms":
@@ -144,18 +148,7 @@ class PolynomialTerms(CandidateTerms):
         self.include_bias = include_bias
         self.interaction_only = interaction_only
 
-    def bind(self, inputs: Sequence[str]) -> SourceLibrary:
-        """Make the library for inputs of given names.
-
-        Parameters
-        ----------
-        inputs : sequence of str
-            Names of the inputs.
-
-        Returns
-        -------
-        PolynomialLibrary
-        """
+    def _bind(self, inputs: Sequence[str]) -> PolynomialLibrary:
         powers = graded_powers(len(inputs), self.degree)
         kept = np.ones(len(powers), dtype=bool)
         if self.interaction_only:
@@ -194,18 +187,7 @@ class FormulaTerms(CandidateTerms):
         self.terms = terms
         self.parameters = parameters
 
-    def bind(self, inputs: Sequence[str]) -> SourceLibrary:
-        """Make the library for inputs of given names.
-
-        Parameters
-        ----------
-        inputs : sequence of str
-            Names of the inputs.
-
-        Returns
-        -------
-        FormulaLibrary
-        """
+    def _bind(self, inputs: Sequence[str]) -> FormulaLibrary:
         return bind_formulas(self.terms, inputs, self.parameters)
 
 
@@ -230,18 +212,7 @@ class FourierTerms(CandidateTerms):
         self.n_frequencies = n_frequencies
         self.frequency = frequency
 
-    def bind(self, inputs: Sequence[str]) -> SourceLibrary:
-        """Make the library for inputs of given names.
-
-        Parameters
-        ----------
-        inputs : sequence of str
-            Names of the inputs.
-
-        Returns
-        -------
-        FormulaLibrary
-        """
+    def _bind(self, inputs: Sequence[str]) -> FormulaLibrary:
         terms = []
         for k in range(1, self.n_frequencies + 1):
             number = float(f"{k * self.frequency:.15g}")
@@ -288,18 +259,7 @@ class RationalTerms(CandidateTerms):
         self.parameters = parameters
         self.include_bias = include_bias
 
-    def bind(self, inputs: Sequence[str]) -> SourceLibrary:
-        """Make the library for inputs of given names.
-
-        Parameters
-        ----------
-        inputs : sequence of str
-            Names of the inputs.
-
-        Returns
-        -------
-        FormulaLibrary
-        """
+    def _bind(self, inputs: Sequence[str]) -> FormulaLibrary:
         powers = graded_powers(len(inputs), self.degree)
         kept = powers if self.include_bias else powers[powers.any(axis=1)]
         numerators = PolynomialLibrary.of_powers(kept).names(inputs)
@@ -326,18 +286,7 @@ class JoinedTerms(CandidateTerms):
     def __init__(self, parts: Sequence[CandidateTerms]) -> None:
         self.parts = parts
 
-    def bind(self, inputs: Sequence[str]) -> SourceLibrary:
-        """Make the library for inputs of given names.
-
-        Parameters
-        ----------
-        inputs : sequence of str
-            Names of the inputs.
-
-        Returns
-        -------
-        FormulaLibrary
-        """
+    def _bind(self, inputs: Sequence[str]) -> FormulaLibrary:
         found: dict[str, str] = {}
         for part in self.parts:
             library = part.bind(inputs)

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._optional import import_optional
+
 _TOKEN = re.compile(r"(?P<call>[^\W\d]\w*)(?=\()|(?P<name>[^\W\d]\w*'*)|\^(?P<power>-?\d+)")
 _GREEK = re.compile(
     "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|pi|"
@@ -205,12 +207,7 @@ def sympy_equations(terms: list[str], coef: ArrayLike) -> list[Any]:
     >>> sympy_equations(["S", "S I"], [[0, -0.5]])
     [-0.5*I*S]
     """
-    try:
-        import sympy
-    except ImportError as error:
-        raise ImportError(
-            "sympy is not installed; install it with: pip install 'smnn-np[symbolic]'"
-        ) from error
+    sympy = import_optional("sympy", "'smnn-np[symbolic]'")
     matrix = _as_matrix("coef", coef, None, terms)
     products = [_sympy_product(term) if matrix[:, j].any() else 0 for j, term in enumerate(terms)]
     return [

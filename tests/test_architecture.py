@@ -15,8 +15,8 @@ PACKAGE = Path(smnn_np.__file__).parent
 # A file imports only from the rows above it; files of one row do not import one another.
 # `__init__` is exempt: it is the front door.
 ROWS = (
-    ("_arrays",),
-    ("_determined",),
+    ("_arrays", "_memory"),
+    ("_determined", "_optional"),
     ("_validation",),
     ("_table",),
     ("banded",),
@@ -41,9 +41,9 @@ ROWS = (
     ("dynamics",),
     ("spline",),
     ("text",),
-    ("_data",),
     ("_reading",),
     ("_trajectories",),
+    ("_data",),
     ("network",),
     ("mechanism",),
     ("_objective",),
@@ -51,7 +51,7 @@ ROWS = (
     ("_emitter",),
     ("subset",),
     ("optimize", "descent"),
-    ("_start",),
+    ("_start", "_linearized"),
     ("_training",),
     ("_fitting",),
     ("identify",),
@@ -66,7 +66,7 @@ ROWS = (
     ("_asked",),
     ("_marginal",),
     ("_bands",),
-    ("_mirror",),
+    ("_mirror", "_curvature"),
     ("_learn",),
     ("_smoothing",),
     ("_path",),
@@ -97,9 +97,16 @@ ROW = {name: number for number, row in enumerate(ROWS) for name in row}
 # A library's users may lack these, or not want to wait for them.
 OPTIONAL = {"cupy", "matplotlib", "pandas", "sympy", "rich", "torch", "jax"}
 MAX_LINES = 350
-# Lines of code, docstring and comments left out. Kernels are exempt: one loop over time each, whose
-# state is a dozen arrays, so that its parts would have as many arguments as lines.
+# Lines of code; docstring, comments and functions inside it do not count.
 MAX_FUNCTION = 40
+# Kernels that are longer, each with its reason.
+LONG_KERNELS = {
+    "_kernels/backward.py": {"backward"},  # one loop over nodes on fifteen arrays of scratch
+    "_kernels/cpu/blocks.py": {"solve_blocks"},  # one loop of corrections; it says when each ends
+    "_kernels/cpu/general/gradient.py": {"gradients"},  # makes the scratch of all its parts
+    "_kernels/cpu/unrolled/gradient.py": {"codegen"},  # writes one loop over time, row by row
+    "_kernels/cpu/unrolled/solve.py": {"codegen"},  # the same
+}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = [path for path in FILES if path != PACKAGE / "__init__.py"]
@@ -157,23 +164,29 @@ def undocumented(source: str) -> list[str]:
     return list(walk(ast.parse(source), ""))
 
 
+def lines_of(node: ast.FunctionDef) -> set[int]:
+    """Return the numbers of the lines of a function's body."""
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    return set(range(body[0].lineno, body[-1].end_lineno + 1)) if body else set()
+
+
 def long_functions(source: str) -> set[str]:
     """Return the functions with more lines of code than are read at a glance."""
-    lines = source.splitlines()
+    lines = [line.strip() for line in source.splitlines()]
+    blank = {i for i, line in enumerate(lines, 1) if not line or line.startswith("#")}
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef):
-            body = node.body[1:] if ast.get_docstring(node) is not None else node.body
-            code = lines[body[0].lineno - 1 : node.end_lineno] if body else []
-            code = [line for line in code if line.strip() and not line.strip().startswith("#")]
-            if len(code) > MAX_FUNCTION:
+            inner = [each for each in ast.walk(node) if isinstance(each, ast.FunctionDef)][1:]
+            others = set().union(*(range(each.lineno, each.end_lineno + 1) for each in inner))
+            if len(lines_of(node) - others - blank) > MAX_FUNCTION:
                 found.add(node.name)
     return found
 
 
-@pytest.mark.parametrize("path", [each for each in ROOMS if room(each) != "_kernels"], ids=name)
+@pytest.mark.parametrize("path", ROOMS, ids=name)
 def test_functions_are_short(path: Path) -> None:
-    assert long_functions(path.read_text()) == set()
+    assert long_functions(path.read_text()) <= LONG_KERNELS.get(name(path), set())
 
 
 @pytest.mark.parametrize("path", ROOMS, ids=name)
@@ -220,6 +233,8 @@ def test_the_checks_above_see_what_they_should() -> None:
     assert set(imports_at_load(ast.parse(eager).body)) == {"cupy", "jax", "rich"}
     assert long_functions("def f():\n" + 41 * "    x = 1\n\n    # why\n") == {"f"}
     assert long_functions("def f():\n    'text'\n" + 40 * "    x = 1\n") == set()
+    nested = "def f():\n    def g():\n" + 41 * "        x = 1\n" + "    return g\n"
+    assert long_functions(nested) == {"g"}
     assert undocumented("class A:\n    'a'\n    def f(self): ...\n    def _g(self): ...") == ["A.f"]
 
 

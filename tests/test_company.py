@@ -1,6 +1,5 @@
 """The discoverer among scikit-learn's tools, drawn again, profiled, watched and interrupted."""
 
-import os
 import pickle
 import signal
 import warnings
@@ -196,7 +195,7 @@ class TestWhile:
         def interrupt_once(self, line):
             lines.append(line)
             if "criterion" in line and sum("criterion" in each for each in lines) == 2:
-                os.kill(os.getpid(), signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
 
         monkeypatch.setattr("smnn_np._progress.Progress.__call__", interrupt_once)
         with pytest.warns(ConvergenceWarning, match="interrupted"):

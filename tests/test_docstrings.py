@@ -6,7 +6,9 @@ The examples themselves run as doctests, which pytest collects from the package.
 import doctest
 import importlib
 import inspect
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,6 +113,12 @@ def test_result_documents_its_fields(full_name: str) -> None:
 def test_docstring_has_an_example(full_name: str) -> None:
     text = inspect.getdoc(resolve(full_name)) or ""
     assert doctest.DocTestParser().get_examples(text), "no example with >>> in the docstring"
+
+
+def test_the_reference_lists_every_public_object() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "api.rst").read_text()
+    listed = re.findall(r"^   ([\w.]+)$", page, re.MULTILINE)
+    assert {f"smnn_np.{name}" for name in listed} >= set(OBJECTS)
 
 
 def test_a_wrong_docstring_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """What a fit is told of its samples: weights, known noise; and how it shows what it found."""
 
+import sys
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -101,8 +103,19 @@ class TestShown:
         assert repr(fitted.path_).count("more") <= 1
         assert fitted.path_._repr_html_().count("<tr>") == len(rows) + 1
 
+    def test_a_missing_package_is_named_with_its_remedy(self, fitted, monkeypatch):
+        monkeypatch.setitem(sys.modules, "pandas", None)
+        with pytest.raises(ImportError, match=r"pandas is not installed; .* pip install pandas"):
+            fitted.path_.to_frame()
+
     def test_notebooks_show_the_equations(self, fitted):
         html = fitted._repr_html_()
         assert r"$$\begin{aligned} \dot{x} &= " in html
         assert "\\dot{" not in SMNNDiscoverer()._repr_html_()
-        assert fitted._repr_mimebundle_()["text/html"].count("aligned") == 2
+        shown = fitted._repr_mimebundle_()
+        assert shown["text/html"].count("aligned") == 2
+        assert shown["text/plain"] == str(fitted)
+
+    def test_print_shows_the_equations(self, fitted):
+        assert str(fitted).split("\n") == [repr(fitted), *fitted.equations()]
+        assert str(SMNNDiscoverer()) == "SMNNDiscoverer()"

@@ -1,8 +1,10 @@
 """What the pages claim of the code: messages that it says, rooms that it has."""
 
 import ast
+import csv
 import re
 import runpy
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,43 @@ def test_the_architecture_page_has_every_room_in_order() -> None:
     table = made["table"]()
     assert re.findall(r"^     - ``(\w+)``$", table, re.MULTILINE) == order
     assert {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"} <= set(order)
+
+
+def column(table: Path, title: str) -> list[float]:
+    """Return the numbers of a column of a table that the benchmark wrote."""
+    found, place = [], None
+    for cells in csv.reader(line.strip() for line in table.read_text().splitlines()):
+        if title in cells:
+            place = cells.index(title)
+        elif place is not None and len(cells) <= place:
+            break
+        elif place is not None:
+            found.append(float(cells[place].replace(",", "")))
+    return found
+
+
+def test_the_readme_has_the_figures_of_the_tables() -> None:
+    text = " ".join((DOCS.parent / "README.md").read_text().split())
+    published = column(DOCS / "bench" / "rival.inc", "published / ours")
+    extended = column(DOCS / "bench" / "rival.inc", "with extension / ours")
+    one, three = column(DOCS / "bench" / "speed.inc", "solveh_banded / cholesky")
+    assert len(published) == len(extended) == 10
+    assert f"{min(published):.2g} to {max(published):.0f} times as fast" in text
+    assert f"{min(extended):.2g} to {max(extended):.0f} with its C++ extension" in text
+    assert f"{one:.2g} (V = 1) and {three:.2g} (V = 3) times as fast" in text
+
+
+def test_the_oldest_packages_are_the_lower_bounds() -> None:
+    root = DOCS.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    groups = (extras[name] for name in ("plot", "symbolic", "progress", "test"))
+    asked = [*project["dependencies"], *(each for group in groups for each in group)]
+    bounds = dict(each.split(">=") for each in asked if ">=" in each)
+    workflow = (root / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
+    pins = dict(re.findall(r'"([\w-]+)==([\d.]+)\.\*"', workflow))
+    # A bound of one number, such as numpy>=2, is pinned to the first minor version.
+    assert pins == {n: v if "." in v else f"{v}.0" for n, v in bounds.items()}
 
 
 def test_every_page_can_be_reached() -> None:

@@ -2,6 +2,8 @@
 
 Every benchmark calls its function once in ``setup``, so that compilation is not timed. Peak memory
 is that of the whole process, compiler included (some 200 MB): compare differences, not totals.
+Times are CPU time (asv reads the name ``timer`` in each file), so that whatever else the machine
+does counts little; give BLAS and Numba one thread each, as the Makefile does.
 """
 
 from typing import Any, NamedTuple

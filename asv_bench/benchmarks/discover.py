@@ -9,6 +9,8 @@ from scipy.integrate import solve_ivp
 import smnn_np as smnn
 from smnn_np.datasets import make_lorenz
 
+timer = time.process_time
+
 # right-hand side, first state, end, samples, degree
 SYSTEMS = {
     "Lotka-Volterra": (

@@ -1,10 +1,14 @@
 """Time, peak memory and error of all seven gradients of ``ode_solve_vjp``."""
 
+import time
+
 import numpy as np
 
 import smnn_np as smnn
 
 from . import oscillators
+
+timer = time.process_time
 
 
 class Gradient:

@@ -1,9 +1,13 @@
 """Time of a fitted law's right-hand side and trajectories."""
 
+import time
+
 import numpy as np
 
 import smnn_np as smnn
 from smnn_np.datasets import make_lorenz
+
+timer = time.process_time
 
 
 class Law:

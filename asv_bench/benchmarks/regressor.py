@@ -8,6 +8,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 import smnn_np as smnn
 
+timer = time.process_time
+
 STEP = 0.25
 
 

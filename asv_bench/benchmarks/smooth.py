@@ -1,8 +1,12 @@
 """The smoother on 100,000 samples: time, memory, error, coverage; learned coefficients."""
 
+import time
+
 import numpy as np
 
 import smnn_np as smnn
+
+timer = time.process_time
 
 
 class Smooth:

@@ -1,5 +1,6 @@
 """Time, peak memory and error of ``ode_solve`` over every size that matters."""
 
+import time
 import warnings
 
 import numpy as np
@@ -7,6 +8,8 @@ import numpy as np
 import smnn_np as smnn
 
 from . import oscillators
+
+timer = time.process_time
 
 
 class _Solve:

@@ -1,5 +1,6 @@
 """Our own side of the ratios that `python -m smnn_np.bench` prints, and what long grids cost."""
 
+import time
 import warnings
 from functools import partial
 
@@ -10,6 +11,8 @@ from smnn_np._cases import CASES, error_of_solution, forward_backward, make_osci
 from smnn_np._measure import interleaved
 from smnn_np._resources import bytes_per_step, exponent, growth_times
 from smnn_np.bench import Case, lapack_times
+
+timer = time.process_time
 
 SECONDS = 0.2
 

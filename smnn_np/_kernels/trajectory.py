@@ -71,6 +71,16 @@ def _error(k, e3, e5, h, y, trial, scale, tolerance):  # pragma: no cover
 
 
 @njit(nogil=True)
+def _first_step(y, rate, scale, span):  # pragma: no cover
+    """A step, in the direction of the span, over which no state moves by more than a hundredth."""
+    speed = 0.0
+    for i in range(y.shape[0]):
+        speed = max(speed, abs(rate[i]) / (scale[i] + abs(y[i])))
+    size = 0.01 / speed if speed > 0 else abs(span)
+    return size if span > 0 else -size
+
+
+@njit(nogil=True)
 def integrate(
     rate, powers, coef, times, controls, limit, scale, tolerance, max_steps, a, b, c, e3, e5, out
 ):  # pragma: no cover
@@ -83,11 +93,7 @@ def integrate(
     y, trial = out[0].copy(), np.empty(n_states)
     k, inputs = np.empty((a.shape[0] + 1, n_states)), np.empty(n_states + controls.shape[1])
     _evaluate(rate, powers, coef, y, controls[0], controls[0], 0.0, inputs, k[0])
-    speed = 0.0
-    for i in range(n_states):
-        speed = max(speed, abs(k[0, i]) / (scale[i] + abs(y[i])))
-    direction = 1.0 if times[-1] > times[0] else -1.0
-    h = direction * (0.01 / speed if speed > 0 else abs(times[-1] - times[0]))
+    h = _first_step(y, k[0], scale, times[-1] - times[0])
     steps = 0
     for m in range(1, times.shape[0]):
         span, done = times[m] - times[m - 1], 0.0

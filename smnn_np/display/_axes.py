@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._optional import import_optional
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -45,13 +47,8 @@ def panels(
         if given.size != shape[0] * shape[1]:
             raise ValueError(f"ax holds {given.size} axes; wanted {shape[0] * shape[1]}: {meaning}")
         return given.reshape(shape)
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            "matplotlib is not installed; install it with: pip install 'smnn-np[plot]'"
-        ) from error
-    figure = plt.figure(figsize=size, dpi=120, layout="constrained")
+    pyplot = import_optional("matplotlib.pyplot", "'smnn-np[plot]'")
+    figure = pyplot.figure(figsize=size, dpi=120, layout="constrained")
     return figure.subplots(*shape, squeeze=False, **sharing)
 
 
@@ -67,6 +64,17 @@ def dots(ax: "Axes", t: NDArray, y: NDArray, **style: Any) -> None:
     size = float(np.clip(60 / np.sqrt(max(len(t), 1)), 1.5, 6.0))
     look = {"ls": "none", "marker": "o", "ms": size, "mew": 0, "color": DATA, "alpha": 0.7}
     ax.plot(t, y, **{**look, **style})
+
+
+def explain(figure: Any, ax: "Axes", own: bool, **style: Any) -> None:
+    """Explain the lines of a panel once: above all panels of a figure of our own, else in it."""
+    lines = ax.get_legend_handles_labels()
+    if own:
+        style = {"loc": "outside upper right", "frameon": False, **style}
+        figure.legend(*lines, fontsize="small", **style)
+    else:
+        style.pop("ncols", None)
+        ax.legend(*lines, fontsize="small", **style)
 
 
 def limit_height(ax: "Axes", seen: Sequence[NDArray]) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..text import format_equations
-from ._axes import MODEL, SIMULATED, dots, limit_height, panels, plain
+from ._axes import MODEL, SIMULATED, dots, explain, limit_height, panels, plain
+from ._runs import Run, smooth_states, split_runs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,7 +84,7 @@ class DiscoveryDisplay:
     >>> t = np.linspace(0, 1, 5)
     >>> y = np.exp(-t)[:, None]
     >>> display = DiscoveryDisplay([RunCurves("", t, y, t, y, y)], ["x"])
-    >>> display.plot().ax_.shape  # doctest: +SKIP
+    >>> display.plot().ax_.shape
     (1, 1)
     """
 
@@ -152,15 +153,8 @@ class DiscoveryDisplay:
         >>> display.ax_.shape
         (1, 1)
         """
-        inputs = np.asarray(t, dtype=np.float64)
-        inputs = inputs.reshape(len(inputs), -1)
-        data = np.asarray(y, dtype=np.float64).reshape(len(inputs), -1)
-        labels = None if groups is None else np.asarray(groups)
-        chosen = [None] if labels is None else list(dict.fromkeys(labels.tolist()))[:max_runs]
-        runs = []
-        for run in chosen:
-            rows = slice(None) if labels is None else labels == run
-            runs.append(_curves(estimator, inputs[rows], data[rows], run))
+        parts = split_runs(t, y, groups, max_runs)
+        runs = [_curves(estimator, part) for part in parts]
         names = list(estimator.state_names_)
         equations = _short_equations(estimator, names)
         return cls(runs, names, units, equations, time_label).plot(ax)
@@ -201,11 +195,13 @@ class DiscoveryDisplay:
                 seen = [each[:, i] for run in self.runs for each in (run.y, run.smoothed)]
                 limit_height(self.ax_[i, j], seen)
         self._label_panels()
-        self._add_legend(outside=ax is None)
+        handles, _ = self.ax_[0, 0].get_legend_handles_labels()
+        scale = max(1.0, 5.0 / handles[0].get_markersize())  # many data are drawn small
+        explain(self.figure_, self.ax_[0, 0], ax is None, ncols=3, markerscale=scale)
         return self
 
     def _label_panels(self) -> None:
-        """Write names, units, equations and the legend around the panels."""
+        """Write names, units and equations around the panels."""
         for i, name in enumerate(self.names):
             unit = f"\n({self.units[i]})" if len(self.units) and self.units[i] else ""
             self.ax_[i, 0].set_ylabel(name + unit)
@@ -218,34 +214,14 @@ class DiscoveryDisplay:
         for j, run in enumerate(self.runs):
             self.ax_[-1, j].set_xlabel(f"{self.time_label}, {run.label}".removesuffix(", "))
 
-    def _add_legend(self, outside: bool) -> None:
-        """Explain the lines once: above the panels of a figure of our own, else in the first."""
-        lines = self.ax_[0, 0].get_legend_handles_labels()
-        scale = max(1.0, 5.0 / lines[0][0].get_markersize())  # many data are drawn small
-        if outside:
-            style = {"loc": "outside upper right", "ncols": 3, "frameon": False}
-            self.figure_.legend(*lines, fontsize="small", markerscale=scale, **style)
-        else:
-            self.ax_[0, 0].legend(*lines, fontsize="small", markerscale=scale)
 
-
-def _curves(
-    estimator: "SMNNDiscoverer", inputs: NDArray[np.float64], data: NDArray[np.float64], run: Any
-) -> RunCurves:
-    """Evaluate the two curves of one run on a fine grid; controls are joined by straight lines."""
-    order = np.argsort(inputs[:, 0], kind="stable")
-    inputs, data = inputs[order], data[order]
-    t = inputs[:, 0]
-    t_fine = np.unique(np.concatenate([t, np.linspace(t[0], t[-1], _FINE_POINTS)]))
-    controls = [np.interp(t_fine, t, column) for column in inputs.T[1:]]
-    fine = np.column_stack([t_fine, *controls])
-    groups = None if run is None else np.full(len(fine), run)
-    smoothed = np.reshape(estimator.predict(fine, groups=groups), (len(fine), -1))
-    first = smoothed[0]
-    if estimator.order == 2:
-        first = np.concatenate([first, np.gradient(smoothed, t_fine, axis=0, edge_order=2)[0]])
-    simulated = _simulate(estimator, first, t_fine, fine[:, 1:] if controls else None)
-    return RunCurves("" if run is None else f"run {run}", t, data, t_fine, smoothed, simulated)
+def _curves(estimator: "SMNNDiscoverer", run: Run) -> RunCurves:
+    """Evaluate the two curves of one run on a fine grid."""
+    fine = np.unique(np.concatenate([run.t, np.linspace(run.t[0], run.t[-1], _FINE_POINTS)]))
+    states = smooth_states(estimator, run, fine)
+    controls = run.at(fine)[:, 1:]
+    simulated = _simulate(estimator, states[0], fine, controls if controls.size else None)
+    return RunCurves(run.title, run.t, run.data, fine, states[:, : run.data.shape[1]], simulated)
 
 
 def _simulate(

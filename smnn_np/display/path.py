@@ -133,9 +133,10 @@ class PathDisplay:
         self.figure_ = self.ax_.figure
         self.ax_.plot(sizes[shown], above, "o-", color=MODEL, ms=5, lw=1.3, zorder=3)
         self._mark_selected(sizes[shown], above)
-        if len(self.changes) and len(shown) <= _MOST_LABELS:
+        labelled = len(self.changes) > 0 and len(shown) <= _MOST_LABELS
+        if labelled:
             self._label_changes(sizes[shown], above, [self.changes[i] for i in shown])
-        self._dress(above)
+        self._dress((20.0 if labelled else 6.0) * max(above.max(), _CLOSE))
         return self
 
     def _mark_selected(self, sizes: np.ndarray, above: np.ndarray) -> None:
@@ -145,7 +146,9 @@ class PathDisplay:
         look = {"ls": "none", "marker": "o", "ms": 12, "mfc": "none", "mec": SIMULATED, "mew": 2}
         if chosen.any():
             self.ax_.plot(sizes[chosen], above[chosen], label=label, zorder=4, **look)
-            self.ax_.legend(frameon=False, loc="upper right")
+            # Above the panel, where no label of a model can reach it.
+            style = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2}
+            self.ax_.legend(frameon=False, **style)
 
     def _label_changes(self, sizes: np.ndarray, above: np.ndarray, changes: list[str]) -> None:
         """Write what each model lost above it."""
@@ -154,12 +157,12 @@ class PathDisplay:
             offset = {"xytext": (0, 10), "textcoords": "offset points", "va": "bottom"}
             self.ax_.annotate(change, (size, height), **offset, **look)
 
-    def _dress(self, above: np.ndarray) -> None:
-        """Axes and their labels."""
+    def _dress(self, top: float) -> None:
+        """Axes up to a criterion that leaves room for labels, and their names."""
         from matplotlib.ticker import MaxNLocator
 
         self.ax_.set_yscale("symlog", linthresh=_CLOSE, linscale=1.0)
-        self.ax_.set_ylim(-1.0, 6.0 * max(above.max(), _CLOSE))
+        self.ax_.set_ylim(-1.0, top)
         self.ax_.axhline(0.0, color=DATA, lw=0.8)
         self.ax_.xaxis.set_major_locator(MaxNLocator(integer=True))
         self.ax_.set_xlabel("number of terms")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._axes import DATA, MODEL, dots, panels, plain
+from ._axes import DATA, MODEL, dots, explain, panels, plain
+from ._runs import Run, smooth_states, split_runs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -118,9 +119,6 @@ class PhaseDisplay:
         >>> display.ax_.get_xlabel()
         'x'
         """
-        inputs = np.asarray(t, dtype=np.float64)
-        inputs = inputs.reshape(len(inputs), -1)
-        data = np.asarray(y, dtype=np.float64).reshape(len(inputs), -1)
         names = list(estimator.state_names_)
         names += [name + "'" for name in names] if estimator.order == 2 else []
         if not all(0 <= s < len(names) for s in states) or len(set(states)) != 2:
@@ -128,9 +126,11 @@ class PhaseDisplay:
                 f"states = {states!r}: two different numbers from 0 to {len(names) - 1} are "
                 f"wanted; the states are {', '.join(names)}"
             )
-        runs = [_smooth(estimator, *run) for run in _split(inputs, data, groups)]
+        parts = split_runs(t, y, groups)
+        runs = [_curves(estimator, part, len(names)) for part in parts]
         every = np.concatenate([smoothed for _, smoothed in runs])
-        middle, controls = every.mean(axis=0), inputs[:, 1:].mean(axis=0)
+        middle = every.mean(axis=0)
+        controls = np.concatenate([part.inputs for part in parts])[:, 1:].mean(axis=0)
         seen = np.concatenate([every, *(samples for samples, _ in runs)])
         pair = list(states)
         grid, field = _field(estimator, pair, middle, controls, seen)
@@ -170,41 +170,18 @@ class PhaseDisplay:
         self.ax_.set(xlabel=self.names[0], ylabel=self.names[1])
         if self.held:
             self.ax_.set_title(f"field at {self.held}", loc="left", fontsize="small")
-        if ax is None:
-            self.figure_.legend(fontsize="small", loc="outside upper right", ncols=2, frameon=False)
-        else:
-            self.ax_.legend(fontsize="small", loc="upper right")
+        look = {"ncols": 2} if ax is None else {"loc": "upper right"}
+        explain(self.figure_, self.ax_, ax is None, **look)
         plain(self.ax_)
         self.ax_.grid(False)
         return self
 
 
-def _split(
-    inputs: NDArray, data: NDArray, groups: ArrayLike | None
-) -> list[tuple[NDArray, NDArray, NDArray | None]]:
-    """Cut samples into runs."""
-    if groups is None:
-        return [(inputs, data, None)]
-    labels = np.asarray(groups)
-    runs = [labels == label for label in dict.fromkeys(labels.tolist())]
-    return [(inputs[rows], data[rows], labels[rows]) for rows in runs]
-
-
-def _smooth(
-    estimator: "SMNNDiscoverer", inputs: NDArray, data: NDArray, labels: NDArray | None
-) -> tuple[NDArray, NDArray]:
+def _curves(estimator: "SMNNDiscoverer", run: Run, n_states: int) -> tuple[NDArray, NDArray]:
     """All states of a run: samples (n, n_states), unknown ones NaN, and the smooth curve."""
-    order = np.argsort(inputs[:, 0], kind="stable")
-    t = inputs[order, 0]
-    fine = np.linspace(t[0], t[-1], _FINE_POINTS)
-    columns = [np.interp(fine, t, column[order]) for column in inputs.T[1:]]
-    groups = None if labels is None else np.full(len(fine), labels[0])
-    smoothed = estimator.predict(np.column_stack([fine, *columns]), groups=groups)
-    smoothed = np.reshape(smoothed, (len(fine), -1))
-    if estimator.order == 2:
-        smoothed = np.hstack([smoothed, np.gradient(smoothed, fine, axis=0, edge_order=2)])
-        data = np.hstack([data, np.full_like(data, np.nan)])
-    return data, smoothed
+    unknown = np.full((len(run.data), n_states - run.data.shape[1]), np.nan)
+    smoothed = smooth_states(estimator, run, np.linspace(run.t[0], run.t[-1], _FINE_POINTS))
+    return np.hstack([run.data, unknown]), smoothed
 
 
 def _field(

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
-from ._axes import CURVES, dots, panels, plain
+from ._axes import CURVES, dots, explain, panels, plain
+from ._runs import Run, split_runs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -155,8 +156,8 @@ class TrajectoryDisplay:
         if hasattr(estimator, "predict_ode"):
             curves = _sample_curves(estimator, X, y, n_steps, max_curves)
         else:
-            runs = _Runs(X, y, groups, max_curves)
-            curves = runs.curves(estimator, times, derivative)
+            runs = split_runs(X, y, groups, max_curves)
+            curves = [_run_curve(estimator, run, times, derivative) for run in runs]
         names = _names(estimator, curves[0].mean.shape[1], derivative)
         return cls(curves, names, level, time_label).plot(ax)
 
@@ -190,7 +191,7 @@ class TrajectoryDisplay:
             panel.set_ylabel(name)
             plain(panel)
         self.ax_[-1].set_xlabel(self.time_label)
-        self._add_legend(outside=ax is None)
+        explain(self.figure_, self.ax_[0], ax is None, ncols=5)
         return self
 
     def _draw(self, ax: "Axes", curve: Curve, d: int, color: str) -> None:
@@ -208,51 +209,16 @@ class TrajectoryDisplay:
             band = {"color": color, "alpha": 0.2, "lw": 0, "label": label}
             ax.fill_between(curve.t, mean - half, mean + half, **band)
 
-    def _add_legend(self, outside: bool) -> None:
-        """Explain the lines once: above the panels of a figure of our own, else in the first."""
-        lines = self.ax_[0].get_legend_handles_labels()
-        if outside:
-            style = {"loc": "outside upper right", "ncols": 5, "frameon": False}
-            self.figure_.legend(*lines, fontsize="small", **style)
-        else:
-            self.ax_[0].legend(*lines, fontsize="small")
 
-
-class _Runs:
-    """Samples of one or several runs, sorted by time in each."""
-
-    def __init__(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None, most: int) -> None:
-        inputs = np.asarray(X, dtype=np.float64)
-        inputs = inputs.reshape(len(inputs), -1)
-        data = np.asarray(y, dtype=np.float64).reshape(len(inputs), -1)
-        labels = np.asarray([None] * len(inputs) if groups is None else groups, dtype=object)
-        order = np.argsort(inputs[:, 0], kind="stable")
-        chosen = list(dict.fromkeys(labels.tolist()))[:most]
-        self._parts = []
-        for label in chosen:
-            rows = order[labels[order] == label]
-            self._parts.append((label, inputs[rows], data[rows]))
-
-    def curves(self, estimator: Any, times: ArrayLike | None, derivative: int) -> list[Curve]:
-        """Predict each run where it is asked for."""
-        return [self._curve(estimator, *part, times, derivative) for part in self._parts]
-
-    @staticmethod
-    def _curve(
-        estimator: Any, label: Any, inputs: NDArray, data: NDArray, times: Any, derivative: int
-    ) -> Curve:
-        """Predict one run."""
-        t = inputs[:, 0]
-        fine = np.linspace(t[0], t[-1], _FINE_POINTS) if times is None else np.asarray(times)
-        columns = [np.interp(fine, t, column) for column in inputs.T[1:]]
-        groups = None if label is None else np.full(len(fine), label)
-        asked = {"derivative": derivative} if derivative else {}
-        found = estimator.predict(
-            np.column_stack([fine, *columns]), groups=groups, return_std=True, **asked
-        )
-        mean, std = (each.reshape(len(fine), -1) for each in found)
-        name = "" if label is None else f"run {label}"
-        return Curve(name, fine, mean, std, t, data[:0] if derivative else data)
+def _run_curve(estimator: Any, run: Run, times: ArrayLike | None, derivative: int) -> Curve:
+    """Predict one run where it is asked for."""
+    even = np.linspace(run.t[0], run.t[-1], _FINE_POINTS)
+    fine = even if times is None else np.asarray(times, dtype=np.float64)
+    asked = {"derivative": derivative} if derivative else {}
+    groups = run.groups(len(fine))
+    found = estimator.predict(run.at(fine), groups=groups, return_std=True, **asked)
+    mean, std = (each.reshape(len(fine), -1) for each in found)
+    return Curve(run.title, fine, mean, std, run.t, run.data[:0] if derivative else run.data)
 
 
 def _sample_curves(

@@ -1,0 +1,116 @@
+"""Arrays in memory that is used again.
+
+The first touch of each page of fresh memory costs more than what the solver computes in it, and a
+loop that trains or optimizes asks for the same sizes again and again. So the memory of large arrays
+is not given back at once: some of it waits for the next array of about that size. It starts at a
+cache line, so that SIMD loads never straddle two.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+LEAST = 2**17  # bytes; smaller arrays get memory that malloc has at hand
+MOST = 2**26  # bytes that may wait in all
+_SPARE = 0.25  # by how much a block may be too large
+_LINE = 64  # bytes
+
+
+class _Waiting(NamedTuple):
+    """Memory that waits, and the thread that it comes from."""
+
+    block: NDArray[np.uint8]
+    thread: int
+
+
+class _Pool:
+    """Blocks of memory that wait, the newest last."""
+
+    def __init__(self) -> None:
+        self._blocks: deque[_Waiting] = deque()
+        self._lock = threading.Lock()  # of those who take blocks out
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._unlock)
+
+    def take(self, size: int) -> NDArray[np.uint8]:
+        """Return a block of `size` bytes or somewhat more, of those that wait the newest.
+
+        Those of this thread come first: they may still be in its core's cache. What is in the cache
+        of another core is as slow to come by as fresh memory.
+        """
+        here = threading.get_ident()
+        with self._lock:
+            waiting = list(self._blocks)
+            fit = [
+                k for k, each in enumerate(waiting)
+                if size <= each.block.size <= (1 + _SPARE) * size
+            ]  # fmt: skip
+            if fit:
+                chosen = max(fit, key=lambda k: (waiting[k].thread == here, k))
+                del self._blocks[chosen]
+                return waiting[chosen].block
+        return np.empty(size, dtype=np.uint8)
+
+    def give(self, block: NDArray[np.uint8]) -> None:
+        """Let a block wait; the oldest make room.
+
+        The garbage collector may call this in the midst of anything, `take` too: it must not wait.
+        """
+        self._blocks.append(_Waiting(block, threading.get_ident()))
+        if self.waiting() > MOST and self._lock.acquire(blocking=False):
+            while self.waiting() > MOST:
+                self._blocks.popleft()
+            self._lock.release()
+
+    def waiting(self) -> int:
+        """Bytes that wait."""
+        return sum(each.block.size for each in list(self._blocks))
+
+    def _unlock(self) -> None:
+        """In a forked child, whose parent's other threads are gone."""
+        self._lock = threading.Lock()
+
+
+POOL = _Pool()
+
+
+class _Lease:
+    """The memory of one array, which goes back with the array's last view."""
+
+    def __init__(self, shape: tuple[int, ...], n_bytes: int) -> None:
+        self._pool, self._block = POOL, POOL.take(n_bytes + _LINE)
+        first = self._block.ctypes.data
+        self.__array_interface__ = {
+            "shape": shape, "typestr": np.dtype(np.float64).str,
+            "data": (first + -first % _LINE, False), "version": 3,
+        }  # fmt: skip
+
+    def __del__(self) -> None:
+        self._pool.give(self._block)
+
+
+def empty(shape: int | tuple[int, ...]) -> Array:
+    """As numpy.empty."""
+    shape = shape if isinstance(shape, tuple) else (shape,)
+    n_bytes = 8 * prod(shape)
+    if not LEAST <= n_bytes < MOST:
+        return np.empty(shape)
+    return np.asarray(_Lease(shape, n_bytes))
+
+
+def zeros(shape: int | tuple[int, ...]) -> Array:
+    """As numpy.zeros."""
+    array = empty(shape)
+    if array.base is None:  # fresh memory is zero, and its pages are better touched by all threads
+        return np.zeros(shape)
+    array.fill(0.0)
+    return array
