@@ -13,8 +13,9 @@ The folder holds the records of its ``real/``; none but hare and lynx and the ch
   the evidence compares several. Where the lower tank overflows (10 V) the law does not hold; the
   record is cut there.
 * silverbox: an electronic Duffing oscillator, 131,072 samples with an input, order 2, degree 3. The
-  input is band-limited and has few samples a period: it is resampled five times as fine, with y
-  missing in between. ``--samples`` takes the first of them only.
+  input is band-limited and has few samples a period, and inputs count as straight between times: it
+  is resampled five times as fine, with y missing in between. ``--samples`` takes the first of them
+  only.
 * chemostat: all ten predator-prey runs together, algae and rotifers, degree 2.
 """
 
@@ -27,12 +28,13 @@ from pathlib import Path
 
 import numpy as np
 from scipy.optimize import least_squares
-from scipy.signal import resample_poly
+from scipy.signal import resample
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from smnn_np import SMNNDiscoverer
 
 FINER = 5
+FEW = 7  # terms of a model that is shown whole
 SIMULATED = 2000  # samples
 
 
@@ -63,15 +65,14 @@ def say(text: str) -> None:
 
 
 def fit(model: SMNNDiscoverer, *data, **options) -> SMNNDiscoverer:
-    """Fit, say how long it took, and whether the law follows the data."""
+    """Fit, say how long it took, and what it warned of."""
     started = time.process_time()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(*data, **options)
-    doubts = [str(w.message) for w in caught if "no candidate law" in str(w.message)]
     say(f"{time.process_time() - started:.1f} s CPU; noise {model.noise_std_.round(4)}")
-    for doubt in doubts:
-        say(f"warned: {doubt}")
+    for warning in caught:
+        say(f"warned: {warning.message}")
     return model
 
 
@@ -164,8 +165,8 @@ def silverbox(folder: Path, options: argparse.Namespace) -> None:
     """Fit the electronic Duffing oscillator."""
     with np.load(folder / "silverbox_snls80.npz") as stored:
         n = options.samples
-        u, y, rate = stored["u"][:n], stored["y"][:n], float(stored["fs"])
-    fine = resample_poly(u, FINER, 1, window=("kaiser", 8.0))[: (n - 1) * FINER + 1]
+        u, y, rate = stored["u"], stored["y"][:n], float(stored["fs"])
+    fine = broken_line(u)[: (n - 1) * FINER + 1]
     states = np.full(len(fine), np.nan)
     states[::FINER] = y
     inputs = np.column_stack([np.arange(len(fine)) / (FINER * rate), fine])
@@ -175,7 +176,15 @@ def silverbox(folder: Path, options: argparse.Namespace) -> None:
     few = slice(0, SIMULATED * FINER)
     say(f"  R^2 simulated {model.score_simulated(inputs[few], states[few]):.6f}")
     for shown in model.path_:
-        say(f"  {shown.n_terms:2d} terms: noise {1e3 * shown.noise_std[0]:.4f} mV")
+        left = 1e3 * (y - model.select(shown.n_terms).predict(inputs[::FINER])).std()
+        say(f" {shown.n_terms:2d} terms leave {left:.4f} mV")
+        if shown.n_terms <= FEW:
+            show(model)
+
+
+def broken_line(u: np.ndarray) -> np.ndarray:
+    """Resample a band-limited input so that straight lines between the values have its spectrum."""
+    return resample(u, len(u) * FINER, window=lambda f: np.sinc(f / FINER) ** -2)
 
 
 def chemostat(folder: Path, options: argparse.Namespace) -> None:

@@ -26,6 +26,16 @@ def to_numpy(array: Any) -> NDArray:
     return array.get() if hasattr(array, "get") else np.asarray(array)
 
 
+def bring_home(*given: Any) -> tuple[Any, ...]:
+    """Copy CuPy arrays to the host, for what only the host computes; all else stays as it is."""
+    return tuple(to_numpy(each) if is_cupy(each) else each for each in given)
+
+
+def send_back(result: Any, like: Any) -> Any:
+    """Copy a result of the host to the GPU where `like`, from the user, is a CuPy array."""
+    return array_module(like).asarray(result) if is_cupy(like) else result
+
+
 def is_cupy(value: Any) -> bool:
     """Whether a value is a CuPy array."""
     return type(value).__module__.partition(".")[0] == "cupy"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ._arrays import bring_home
 from ._trajectories import score_r2
 from .text import clean_name
 
@@ -60,12 +61,15 @@ class Record:
         """Points [states, rates if order 2, controls] that the record visits (n, n_inputs)."""
         seen = self.count > 0
         typical = (self.mean * seen).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
-        states = np.where(seen, self.mean, typical)
+        # Times at which nothing was measured, but an input is known, are not visited in a state.
+        some = seen.any(axis=1)
+        states = np.where(seen, self.mean, typical)[some]
+        times, controls, run = self.times[some], self.controls[some], self.run[some]
         if order == 1:
-            return np.concatenate([states, self.controls], axis=1)
-        left = np.flatnonzero(self.joined)
-        rates = np.diff(states, axis=0)[left] / np.diff(self.times)[left, None]
-        return np.concatenate([states[left], rates, self.controls[left]], axis=1)
+            return np.concatenate([states, controls], axis=1)
+        left = np.flatnonzero(run[1:] == run[:-1])
+        rates = np.diff(states, axis=0)[left] / np.diff(times)[left, None]
+        return np.concatenate([states[left], rates, controls[left]], axis=1)
 
     def thin(self, n_pieces: int, length: int) -> "Record":
         """Keep evenly spread stretches of at most `length` nodes, each as a run of its own."""
@@ -143,6 +147,7 @@ def read_points(y: Any, n_states: int) -> np.ndarray:
 
 def mean_r2(y: Any, predicted: np.ndarray, sample_weight: Any) -> float:
     """R^2 averaged over states, each over what was measured."""
+    y, predicted, sample_weight = bring_home(y, predicted, sample_weight)
     states = read_states(y, len(predicted))
     weight = None if sample_weight is None else np.asarray(sample_weight)
     return score_r2(states, predicted, weight)

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
 
+from ._arrays import bring_home, send_back
 from ._data import read_controls, read_points
 from .simulate import FittedLaw
 from .text import (
@@ -112,8 +113,10 @@ class EquationsMixin(BaseEstimator):
         ndarray of shape (n, n_states)
         """
         check_is_fitted(self)
-        states = read_points(y, self._law.states.shape[1])
-        return self._law.rate(states, read_controls(controls, len(states), self.n_features_in_ - 1))
+        home, controls = bring_home(y, controls)
+        states = read_points(home, self._law.states.shape[1])
+        controls = read_controls(controls, len(states), self.n_features_in_ - 1)
+        return send_back(self._law.rate(states, controls), y)
 
     def simulate(self, y0: ArrayLike, t: ArrayLike, controls: Any = None) -> np.ndarray:
         """Integrate the equations from a first state.
@@ -137,7 +140,8 @@ class EquationsMixin(BaseEstimator):
             If the trajectory blows up; the message names time and state.
         """
         check_is_fitted(self)
-        times = np.asarray(t, dtype=np.float64)
+        home, y0, controls = bring_home(t, y0, controls)
+        times = np.asarray(home, dtype=np.float64)
         if times.ndim != 1 or not np.isfinite(times).all() or not (np.diff(times) > 0).all():
             raise ValueError("t must be 1-D, finite and increase strictly; sort it first.")
         start = np.asarray(y0, dtype=np.float64).reshape(-1)
@@ -147,7 +151,7 @@ class EquationsMixin(BaseEstimator):
         if not callable(controls):
             controls = read_controls(controls, len(times), self.n_features_in_ - 1)
         path = self._law.integrate(start, times, controls)
-        return path[:, 0] if self._y_is_1d and self.order == 1 else path
+        return send_back(path[:, 0] if self._y_is_1d and self.order == 1 else path, t)
 
     def __str__(self) -> str:
         lines = self.equations() if hasattr(self, "_law") else []

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
-from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from ._arrays import array_module, on_gpu, to_numpy
 from ._emitter import Emitter
+from ._linearized import start_from_trajectories
+from ._reading import read_features, read_weight
 from ._settings import check_settings, hidden_sizes, new_design
 from ._start import start_from_equations
 from ._training import Progress, descend
@@ -33,9 +35,10 @@ class FittingMixin:
     def _read(self: Any, X: Any, y: Any, sample_weight: Any, first: bool) -> Samples:
         """Check all of the input and return what counts of it."""
         check_settings(self.get_params(deep=False))
-        X = validate_data(self, X, dtype=np.float64, reset=first)
+        on_gpu({"X": X, "y": y, "sample_weight": sample_weight})  # refuses a mixture
+        X = read_features(self, X, reset=first)
         data = read_trajectories(y, X, self.n_dims, type(self).__name__)
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weight = read_weight(sample_weight, X)
         shape = data.values.shape[1:]
         if not first and shape != (self.n_steps_, self.n_dims_):
             raise ValueError(
@@ -67,12 +70,15 @@ class FittingMixin:
         self._parameters = network.start(self._rng)
         if self.start == "equations":
             objective = self._emitter.objective(samples, self.loss, self.alpha)
-            start_from_equations(objective, self._parameters)
+            parameters = array_module(samples.X).asarray(self._parameters)
+            start_from_equations(objective, parameters)
+            start_from_trajectories(objective, parameters)
+            self._parameters = to_numpy(parameters)
 
     def _new_progress(self: Any, held: Samples | None, again: bool) -> Progress:
         """Watch the loss, or the score of what was held out."""
 
-        def score(parameters: NDArray, held: Samples) -> float:
+        def score(parameters: Any, held: Samples) -> float:
             try:
                 predicted = self._emitter.trajectories(parameters, held.X, self.n_steps_)
             except (ArithmeticError, np.linalg.LinAlgError):
@@ -87,12 +93,19 @@ class FittingMixin:
         return progress
 
     def _descend(self: Any, samples: Samples, progress: Progress, max_iter: int) -> None:
-        """Go down, keep what is good, and set the attributes that tell of it."""
+        """Go down, keep what is good, and set the attributes that tell of it.
+
+        That happens where the samples are. What is kept is NumPy's: a fitted model can be pickled
+        and predicts on any device.
+        """
         n_before = len(progress.losses)
         objective = self._emitter.objective(samples, self.loss, self.alpha)
+        asarray = array_module(samples.X).asarray
+        parameters, adam = asarray(self._parameters), self._adam.moved(asarray)
         try:
-            descend(self, objective, self._parameters, self._adam, self._rng, progress, max_iter)
+            descend(self, objective, parameters, adam, self._rng, progress, max_iter)
         finally:
+            self._parameters, self._adam = to_numpy(parameters), adam.moved(to_numpy)
             self.n_iter_ = len(progress.losses) - n_before
             self.loss_curve_ = progress.losses
             watched = progress.score is not None

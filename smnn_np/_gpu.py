@@ -8,6 +8,7 @@ import numpy as np
 
 from ._cases import Case, Problem, forward_backward, make_problem
 from ._measure import Cell, Table, interleaved
+from ._rival import with_graphs
 
 Array = Any  # of CuPy
 
@@ -24,26 +25,34 @@ CASES = (
 )
 QUICK_CASES = ((Case(4, 6, 1, 1, 3), 1), (Case(2, 4, 1, 1, 2), 2))
 N_CHECKED = 4  # series whose numbers are compared with the CPU's
+N_STEPS_OF_RIVAL = 1000  # every step is a node of its graph: a million would take it hours
 COLUMNS = (
     "batch x T", "seconds", "ns per step and series", "GB moved", "of copy bandwidth",
-    "error of y", "error of gradients",
+    "error of y", "error of gradients", "published, ns", "published / ours",
 )  # fmt: skip
 
 
-def gpu(quick: bool) -> list[Table]:
-    """One table of the GPU, or one sentence where there is none."""
+def gpu(quick: bool, rival: str | None = None) -> list[Table]:
+    """One table of the GPU, or one sentence where there is none.
+
+    With the folder `rival` the published code runs beside ours, with its CUDA graphs.
+    """
     name = device_name()
     if name is None:
-        note = "Not measured: a GPU, CuPy and numba-cuda are wanted, and not all are here."
+        note = (
+            "Not measured: a GPU, CuPy and numba-cuda are wanted, and not all are here; with the "
+            'driver in place: pip install "smnn-np[cuda12]" (or cuda13).'
+        )
         return [Table("Forward plus backward on a GPU", (), [], note)]
     seconds = 0.005 if quick else 2.0
     rate = copy_rate(10_000 if quick else 2**27, seconds)
-    rows = [_row(case, repeats, rate, seconds) for case, repeats in QUICK_CASES * quick or CASES]
+    cases = QUICK_CASES if quick else CASES
+    rows = [_row(case, repeats, rate, seconds, rival) for case, repeats in cases]
     note = (
         f"Copy bandwidth, read and written: {1e-9 * rate:,.0f} GB/s. Moved: inputs, results and "
         f"gradients once, the factor once each way; what the algorithm moves beyond that counts as "
         f"lost. Errors: largest difference from the CPU on {N_CHECKED} series, relative to the "
-        f"largest entry."
+        f"largest entry. {_about(rival)}"
     )
     return [Table(f"Forward plus backward on {name}, float64", COLUMNS, rows, note)]
 
@@ -85,11 +94,38 @@ def bytes_moved(case: Case) -> int:
     return 8 * case.n_unknowns * (2 * entries + 2 * m + 2 * factor)
 
 
-def _row(case: Case, repeats: int, rate: float, seconds: float) -> list[Cell]:
+def _about(rival: str | None) -> str:
+    """What the columns of the published code hold."""
+    if rival is None:
+        return "Published: not run; --rival FOLDER names its checkout."
+    found = with_graphs(rival, make_problem(Case(1, 4, 1, 1, 3)))
+    if isinstance(found, str):
+        return f"Published: skipped, {found}"
+    return (
+        f"Published: its PyTorch code with CUDA graphs, run right after ours on the same problem, "
+        f"of which it gets at most {N_STEPS_OF_RIVAL:,} steps; per step and series."
+    )
+
+
+def _beside(rival: str | None, host: Problem, seconds: float) -> float | None:
+    """Seconds per step and series of the published code; None where it cannot run."""
+    problem = Problem(*(array[:, :N_STEPS_OF_RIVAL] for array in host))
+    if problem.steps.shape[1] == N_STEPS_OF_RIVAL:  # one less than there are nodes
+        problem = problem._replace(steps=problem.steps[:, :-1])
+    run = None if rival is None else with_graphs(rival, problem)
+    if run is None or isinstance(run, str):
+        return None
+    return interleaved({"run": run}, seconds)["run"] / problem.rhs[..., 0].size
+
+
+def _row(
+    case: Case, repeats: int, rate: float, seconds: float, rival: str | None = None
+) -> list[Cell]:
     """Times and errors of one case."""
     import cupy
 
     host = make_problem(case)
+    published = _beside(rival, host, seconds) if repeats == 1 else None
     there = Problem(*(_repeat(cupy.asarray(array), repeats) for array in host))
     case = case._replace(batch=case.batch * repeats)
 
@@ -100,7 +136,9 @@ def _row(case: Case, repeats: int, rate: float, seconds: float) -> list[Cell]:
     time = interleaved({"run": run}, seconds)["run"]
     moved = bytes_moved(case)
     share = f"{moved / time / rate:.0%}"
-    return [case.label, time, 1e9 * time / case.n_unknowns, 1e-9 * moved, share, *_errors(host)]
+    ours = time / case.n_unknowns
+    cells = [case.label, time, 1e9 * ours, 1e-9 * moved, share, *_errors(host)]
+    return [*cells, *((1e9 * published, published / ours) if published else (None, None))]
 
 
 def _repeat(array: Array, repeats: int) -> Array:

@@ -80,7 +80,7 @@ class Group:
 
         def work(number: int) -> None:
             part, chunk = self._parts[number], self._chunk
-            z = empty(min(chunk, len(part)) * self._stride)
+            z, x = empty(min(chunk, len(part)) * self._stride), zeros(self._stride)
             own = None if self.keep else self._allocate(min(chunk, len(part)))
             for first in range(part.start, part.stop, chunk):
                 last = min(first + chunk, part.stop)
@@ -90,7 +90,7 @@ class Group:
                 kept = None if keep else self._kept.get(first)
                 if twofold and kept:  # half a gradient in two halves is of no use
                     verdict[some][kept.needed] = cpu.ROUNDED
-                problem = self.rows, self.series[some], sound, right_side, triangle
+                problem = self.rows, self.series[some], sound, right_side, triangle, x
                 halves = self._refine(problem, z, twofold, verdict[some], left[some])
                 wanted = sound & (verdict[some] == cpu.FINE)
                 use(Solved(number, self.series[some], wanted, z, halves, kept))

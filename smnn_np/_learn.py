@@ -25,6 +25,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.signal import lombscargle
 
+from ._curvature import covariance_root
 from ._driven import Model, Run, UndeterminedError, score_run, smooth_run
 from ._marginal import Given, Strength, choose_strength, condense, deviance, profiled, stretches
 from ._mirror import growth, mirror
@@ -281,10 +282,10 @@ def _descend_mirrored(
         return problem(parameters) if gone(parameters) else (_WORTHLESS, np.zeros_like(parameters))
 
     mirrored = np.append(mirror(point[:-1] * problem.scale, i) / problem.scale, point[-1])
-    values, vectors = _curvature(problem, mirrored)
-    metric = vectors / (2 * values) @ vectors.T
+    root = _metric_root(problem, mirrored)
+    metric = root @ root.T / 2
     sudden = rates[i] * problem.step > _SUDDEN
-    found = _minimize(held if sudden else problem, mirrored, metric=(metric + metric.T) / 2)
+    found = _minimize(held if sudden else problem, mirrored, metric=metric)
     return *found, gone(found[0])
 
 
@@ -308,22 +309,10 @@ def _regress(runs: Sequence[Run], order: int, given: Given) -> list[np.ndarray]:
 
 def _root(problem: Problem, best: np.ndarray) -> np.ndarray:
     """Root of the coefficients' covariance (K R, K R + 1)."""
-    values, vectors = _curvature(problem, best)
-    root = vectors[:-1] / np.sqrt(values)
+    root = _metric_root(problem, best)[:-1]
     return root * np.tile(problem.scale, len(problem.knots))[:, None]
 
 
-def _curvature(problem: Problem, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues and vectors of the log-likelihood's curvature, from differences of the gradient.
-
-    What a prior alone knows bounds the curvature from below, whatever rounding says.
-    """
-    n, step = len(point), 1e-4
-    curvature = np.empty((n, n))
-    for i in range(n):
-        shift = np.zeros(n)
-        shift[i] = step
-        curvature[i] = (problem(point + shift)[1] - problem(point - shift)[1]) / (2 * step)
-    curvature = (curvature + curvature.T) / 4  # of the log-likelihood: half the deviance's
-    values, vectors = np.linalg.eigh(curvature)
-    return np.maximum(values, 1.0 / _WIDTH**2), vectors
+def _metric_root(problem: Problem, point: np.ndarray) -> np.ndarray:
+    """Root of a point's covariance, as the curvature has it; no wider than before the data."""
+    return covariance_root(lambda each: problem(each)[1], point, 1.0 / _WIDTH**2)

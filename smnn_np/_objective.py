@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import array_module
+from ._arrays import array_module, is_cupy
 from .mechanism import Design
 from .network import Perceptron
 
 Array = Any  # of NumPy or CuPy
 
-# Floats that one chunk of series may hold inside the solver: 64 MB.
-_CHUNK_FLOATS = 2**23
+# Floats that one chunk of series may hold inside the solver: 64 MB, or 1 GB on a GPU, which wants
+# more series at once.
+_CHUNK_FLOATS, _CHUNK_FLOATS_ON_GPU = 2**23, 2**27
 _HUBER = 0.1  # residual beyond which that loss is linear, in units of the targets' spread
 
 
@@ -80,7 +81,7 @@ class Objective:
         share = xp.where(xp.isnan(self.z[rows]), 0.0, weight[:, None, None])
         share /= share.sum()
         total, gradient = 0.0, xp.zeros_like(parameters)
-        size = chunk_size(self.design, self.design.n_steps)
+        size = chunk_size(self.design, self.design.n_steps, parameters)
         with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, len(rows), size):
                 part = slice(start, start + size)
@@ -111,9 +112,10 @@ class Objective:
         return float((share * value).sum()), self.network.backward(parameters, raw_bar)
 
 
-def chunk_size(design: Design, n_steps: int) -> int:
+def chunk_size(design: Design, n_steps: int, like: Array) -> int:
     """Return the number of samples whose solution fits the memory that one chunk may take."""
+    most = _CHUNK_FLOATS_ON_GPU if is_cupy(like) else _CHUNK_FLOATS
     width = design.n_dims if design.coupled else 1
     n_nodes = (n_steps - 1) * design.n_substeps + 1
     floats = n_nodes * design.n_dims * design.n_orders * (4 * width * design.n_orders + 4)
-    return max(1, _CHUNK_FLOATS // floats)
+    return max(1, most // floats)

@@ -46,6 +46,29 @@ def compare(folder: str, cases: Sequence[Case], seconds: float) -> Table:
     return Table(TITLE, COLUMNS, [_row(case, published, seconds) for case in cases], note.strip())
 
 
+def with_graphs(folder: str, problem: Problem) -> Callable[[], None] | str:
+    """The published code with its CUDA graphs: forward and backward on the GPU, until it is done.
+
+    Its tensors are made here. Where that cannot be, the end of a sentence that says why.
+    """
+    missing = _why_not(folder)
+    if missing:
+        return missing
+    import torch
+
+    if not torch.cuda.is_available():
+        return "torch finds no GPU; install a build of it for CUDA."
+    module = _load(folder, extension=False)
+    leaves = [torch.from_numpy(each).cuda().requires_grad_() for each in problem.arguments]
+    y_bar = torch.from_numpy(problem.y_bar).cuda()
+
+    def run() -> None:
+        torch.autograd.grad(module.ode_forward(*leaves), leaves, y_bar)
+        torch.cuda.synchronize()
+
+    return run
+
+
 def _why_not(folder: str) -> str:
     """What is missing, as the end of a sentence; nothing if nothing is."""
     if not Path(folder, "smnn.py").is_file():

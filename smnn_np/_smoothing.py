@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from ._asked import read_coefficients
-from ._bands import measure_surprise, widths
+from ._bands import widths
 from ._driven import EFFECT_STD, Law, Model, Run, effects, filter_runs, smooth_run
 from ._learn import SHIFT, Knots, Learned, learn
 from ._marginal import CRITERIA, MANY, Given, Strength, choose_strength, stretches
@@ -85,15 +85,15 @@ class SeriesFit:
     strength : Strength
     learned : Learned or None
         Coefficients, if they were learned.
-    surprise : float
-        What smoothing takes away from the series, relative to what the model expects.
+    width : ndarray of shape (R,) or None
+        Factors of the posterior's standard deviations of x, x', ...; None for 1.
     """
 
     runs: Sequence[Run]
     units: Units
     strength: Strength
     learned: Learned | None = None
-    surprise: float = 1.0
+    width: np.ndarray | None = None
 
     @property
     def order(self) -> int:
@@ -118,7 +118,7 @@ class SeriesFit:
         asked, slot, question = self.runs[run].ask(units.times(t), units.design(covariates))
         refined, slot = _refine(asked, slot, model)
         mean, std = smooth_run(refined, model, slot)
-        width = widths(self.order, self.surprise)[derivative]
+        width = 1.0 if self.width is None else self.width[derivative]
         variance = (std[:, derivative] * self.strength.noise * width) ** 2
         if self.learned is not None:
             variance += self._learning_variance(refined, slot)[:, derivative]
@@ -158,8 +158,7 @@ def fit_series(runs: Sequence[Run], wish: Wish) -> SeriesFit:
     if plain:
         strength = _fit_spline(runs, wish, units)
         known = wish.noise is not None and wish.drive is not None
-        surprise = 1.0 if known else measure_surprise(runs, strength)
-        return SeriesFit(runs, units, strength, surprise=surprise)
+        return SeriesFit(runs, units, strength, width=None if known else widths(runs, strength))
     if isinstance(wish.coefficients, str):
         return _fit_learned(runs, wish, units)
     order = _order(wish, runs)

@@ -12,6 +12,7 @@ fitted to all of them at once by L-BFGS. First values come from a polynomial thr
 nodes.
 """
 
+import warnings
 from dataclasses import dataclass
 from math import factorial
 from typing import Any
@@ -33,6 +34,7 @@ _MAX_FLOATS = 2**23  # 64 MB
 _N_ITER = 200
 _RIDGE = 1e-4
 _LEAST_SEEN = 0.6  # share of a window's nodes without which it does not count
+_FAR, _FAR_AT_LEAST = 6.0, 0.3  # typical distances, spreads: what is an outlier
 _HALF_WIDTH = 1.5  # of a window, in units of the mechanism's time
 
 
@@ -87,8 +89,8 @@ class EquationFit:
         into.initial[:] = share * away
         loss += 0.5 * (share * away**2).sum()
         gradient = self.network.backward(parameters, raw_bar)
-        loss += self.network.penalize(parameters, gradient, self.alpha)
-        return float(loss), gradient
+        penalty = self.network.penalize(parameters, gradient, self.alpha)
+        return float(loss) + penalty, gradient
 
 
 def start_from_equations(objective: Objective, parameters: Array) -> None:
@@ -113,11 +115,15 @@ def start_from_equations(objective: Objective, parameters: Array) -> None:
     floats = _MAX_WINDOWS * g * (w * (k + 1) + design.n_shapes * (w * k + 1))
     most = min(len(objective.x), _MAX_SAMPLES, max(_MAX_FLOATS // floats, _MIN_SAMPLES))
     chosen = np.linspace(0, len(objective.x) - 1, most).astype(np.int64)
-    z, weight = to_numpy(objective.z)[chosen], to_numpy(objective.weight)[chosen]
+    asarray = array_module(parameters).asarray
+    rows = asarray(chosen)
+    x, z, weight = (to_numpy(each[rows]) for each in (objective.x, objective.z, objective.weight))
+    if objective.loss == "huber":
+        z = _without_outliers(z)
     times = np.concatenate([[0.0], np.cumsum(design.step)]) / time
-    total, asarray = weight.sum(), array_module(parameters).asarray
+    total = weight.sum()
     arrays = (
-        to_numpy(objective.x)[chosen], weight / total, *_equations(design, times, z, half),
+        x, weight / total, *_equations(design, times, z, half),
         _first_values(design, times, z, half),
     )  # fmt: skip
     alpha = objective.alpha / float(total)
@@ -150,6 +156,17 @@ def _equations(design: Design, times: NDArray, z: NDArray, half: int) -> tuple[N
     gram = np.swapaxes(terms, 2, 3) @ terms / n_whole
     gram += _RIDGE * np.eye(gram.shape[-1])
     return gram, -np.swapaxes(terms, 2, 3) @ moments[..., -1] / n_whole
+
+
+def _without_outliers(z: NDArray) -> NDArray:
+    """Leave out what is far from the median of its five neighbours: equations are least squares."""
+    around = np.pad(z, ((0, 0), (2, 2), (0, 0)), constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(around, 5, axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # five missing ones have no median
+        away = np.abs(z - np.nanmedian(windows, axis=-1))
+        usual = np.nanmedian(away, axis=(0, 1))
+    return np.where(away > np.maximum(_FAR * usual, _FAR_AT_LEAST), np.nan, z)
 
 
 def _fill_gaps(times: NDArray, z: NDArray) -> NDArray:

@@ -5,14 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.linalg import qr
 
+from ._criterion import FLOOR, leftover
 from ._data import Record
+from .identify import Problem
 from .library import Library
+from .optimize import JointFit
 
 _SHORTEST, _LONGEST = 1e-100, 1e100  # spans of time whose powers neither vanish nor overflow
 _ALIKE = 1e-10  # share of a column that others do not explain: it depends on them
 _MOST_TERMS, _MOST_ROWS = 400, 2000  # looked at for dependence
 _NAMED = 6
 _TOO_LITTLE = 2.0  # times the given noise: what a law leaves is more than that
+_NO_CHANCE = 4.0  # standard deviations of the correlation of two neighbours in noise
 
 
 def check_times(record: Record) -> None:
@@ -66,6 +70,38 @@ def too_noisy(left: np.ndarray, given: np.ndarray, names: Sequence[str]) -> list
         for name, size, noise in zip(names, left, given, strict=True)
         if size > _TOO_LITTLE * noise
     ]
+
+
+def no_noise(problem: Problem, fit: JointFit, names: Sequence[str]) -> list[str]:
+    """Say of which states a law leaves something that is no noise: it persists between samples.
+
+    Less than the misfit floor of the criterion counts as nothing. With process noise the states
+    follow whatever was measured: then this says nothing.
+    """
+    left, found = leftover(problem, fit), []
+    for s, name in enumerate(names if not fit.loose else ()):
+        persistence, limit = _persistence(problem, fit, s)
+        if persistence > limit and left[s] > FLOOR:
+            found.append(
+                f"the law leaves {100 * left[s]:.2g} % of the spread of {name}, and that is no "
+                f"noise: from sample to sample it persists with a correlation of {persistence:.2f} "
+                f"(noise: below {limit:.2f}). The standard errors are too small, and the law lacks "
+                "something: try a higher degree, another library or order, or measure the state or "
+                "input that is missing."
+            )
+    return found
+
+
+def _persistence(problem: Problem, fit: JointFit, s: int) -> tuple[float, float]:
+    """Correlation of neighbouring residuals of a state, and the most that noise would have."""
+    data, run = problem.data, problem.record.run
+    seen = data.count[:, s] > 0
+    rest = (np.sqrt(data.count[:, s]) * (data.mean[:, s] - fit.nodes[:, s]))[seen]
+    pairs = (rest[1:] * rest[:-1])[run[seen][1:] == run[seen][:-1]]
+    size = float((rest**2).mean())
+    if not len(pairs) or not size > 0:
+        return 0.0, np.inf
+    return float(pairs.mean()) / size, _NO_CHANCE / len(pairs) ** 0.5
 
 
 def _still(record: Record, names: Sequence[str]) -> list[str]:

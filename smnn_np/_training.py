@@ -34,8 +34,11 @@ class Progress:
     losses, scores : list of float
         The curves so far.
     best_loss, best_score : float
+        Of the curves.
+    kept : float
+        What was watched, at its best so far, the start included: minus the loss, or the score.
     best_parameters : ndarray or None
-        Where the watched number was best.
+        Where that was.
     stopped : bool
         Whether it was time to stop.
     """
@@ -48,6 +51,7 @@ class Progress:
     scores: list[float] = field(default_factory=list)
     best_loss: float = np.inf
     best_score: float = -np.inf
+    kept: float = -np.inf
     best_parameters: Array | None = None
     stopped: bool = False
     n_idle: int = 0
@@ -58,16 +62,15 @@ class Progress:
         The loss is that at the parameters `met`, where they are not the present ones.
         """
         self.losses.append(float(loss))
-        if self.score is None:
-            gain, better = self.best_loss - loss, loss < self.best_loss
-        else:
-            self.scores.append(self.score(parameters))
-            gain = self.scores[-1] - self.best_score
-            better, met = gain > 0, None
-            self.best_score = max(self.best_score, self.scores[-1])
         self.best_loss = min(self.best_loss, float(loss))
-        if better:
-            self.best_parameters = (parameters if met is None else met).copy()
+        worth = -float(loss)
+        if self.score is not None:
+            worth, met = self.score(parameters), None
+            self.scores.append(worth)
+            self.best_score = max(self.best_score, worth)
+        gain = worth - self.kept
+        if gain > 0:
+            self.keep(parameters if met is None else met, worth)
         self.n_idle = 0 if gain > self.tol else self.n_idle + 1
         self.stopped = self.n_idle > self.patience
         words = f"loss {loss:.6g}"
@@ -75,6 +78,24 @@ class Progress:
             words += f", validation R^2 {self.scores[-1]:.6f}"
         self.report(len(self.losses), words)
         return self.stopped
+
+    def keep(self, parameters: Array, worth: float) -> None:
+        """Take a copy of the best parameters so far."""
+        self.kept, self.best_parameters = worth, parameters.copy()
+
+    def begin(self, parameters: Array, objective: Objective, batch: int) -> None:
+        """Measure what later iterations have to surpass: a good start is not to be lost."""
+        if self.score is not None:
+            worth = self.score(parameters)
+        else:
+            # In batches, as an epoch's loss: the penalty counts in each of them.
+            weight, total = to_numpy(objective.weight), 0.0
+            for start in range(0, len(weight), batch):
+                rows = np.arange(start, min(start + batch, len(weight)))
+                total += objective(parameters, rows)[0] * float(weight[rows].sum())
+            worth = -total / float(weight.sum())
+        if worth > self.kept:
+            self.keep(parameters, worth)
 
     def go_back(self, parameters: Array) -> None:
         """Put the best parameters in the place of others, in place, and be patient anew."""
@@ -113,6 +134,8 @@ def descend(
     """
     start = parameters.copy()
     try:
+        if max_iter > 1:
+            progress.begin(parameters, objective, _batch_size(settings, objective))
         if settings.solver == "lbfgs":
             limits = (max_iter, settings.max_fun, settings.tol)
             ended = lbfgs(objective, parameters, len(objective.x), *limits, progress)
@@ -138,6 +161,13 @@ def descend(
         parameters[:] = progress.best_parameters
 
 
+def _batch_size(settings: Any, objective: Objective) -> int:
+    """Samples of a step: all of them for L-BFGS."""
+    if settings.solver == "lbfgs":
+        return len(objective.x)
+    return _BATCH if settings.batch_size == "auto" else int(settings.batch_size)
+
+
 def _restore(parameters: Array, progress: Progress, start: Array) -> None:
     """Put the best parameters that were met, or else the first ones, in the place of others."""
     best = progress.best_parameters
@@ -154,7 +184,7 @@ def _descend_by_adam(
     max_iter: int,
 ) -> None:
     """Run epochs of Adam; where they no longer help, go back to the best and take smaller steps."""
-    batch = _BATCH if settings.batch_size == "auto" else settings.batch_size
+    batch = _batch_size(settings, objective)
     shuffler = rng if settings.shuffle else None
     weight = to_numpy(objective.weight)
     epochs = adam_epochs(objective, parameters, adam, weight, batch, shuffler)

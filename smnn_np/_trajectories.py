@@ -2,15 +2,21 @@
 
 A target is a trajectory of T samples in V dimensions. One sample alone is the value at the second
 of two nodes: features say where things start, the target what became of them after one step.
+The arrays may be NumPy's or CuPy's; units are NumPy's, for they outlive a fit.
 """
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import r2_score
-from sklearn.utils.validation import check_array, check_consistent_length
+from sklearn.exceptions import UndefinedMetricWarning
+
+from ._arrays import array_module, to_numpy
+from ._reading import read_target
+
+Array = Any  # of NumPy or CuPy
 
 
 @dataclass(frozen=True)
@@ -19,7 +25,7 @@ class Trajectories:
 
     Attributes
     ----------
-    values : ndarray of shape (n, T, V)
+    values : array of shape (n, T, V)
         In the user's units; NaN where missing.
     n_axes : int
         Axes of the target as it came: 1, 2 or 3.
@@ -27,7 +33,7 @@ class Trajectories:
         Whether one node came, the second of two.
     """
 
-    values: NDArray
+    values: Array
     n_axes: int
     single: bool
 
@@ -37,18 +43,19 @@ class Samples(NamedTuple):
 
     Attributes
     ----------
-    X : ndarray of shape (n, n_features)
-    y : ndarray of shape (n, T, V)
+    X : array of shape (n, n_features)
+    y : array of shape (n, T, V)
         NaN where missing.
-    weight : ndarray of shape (n,)
+    weight : array of shape (n,)
     """
 
-    X: NDArray
-    y: NDArray
-    weight: NDArray
+    X: Array
+    y: Array
+    weight: Array
 
-    def take(self, rows: NDArray) -> "Samples":
+    def take(self, rows: Array) -> "Samples":
         """Return some of the samples."""
+        rows = array_module(self.X).asarray(rows)
         return Samples(self.X[rows], self.y[rows], self.weight[rows])
 
 
@@ -71,15 +78,11 @@ class Units:
     time: float
 
 
-def read_trajectories(y: Any, X: NDArray, n_dims: int | None, name: str) -> Trajectories:
+def read_trajectories(y: Any, X: Array, n_dims: int | None, name: str) -> Trajectories:
     """Check targets of shape (n,), (n, T V) or (n, T, V) and return them as (n, T, V)."""
     if y is None:
         raise ValueError(f"This {name} estimator requires y to be passed, but the target y is None")
-    array = check_array(
-        y, ensure_2d=False, allow_nd=True, ensure_all_finite="allow-nan", dtype=np.float64,
-        input_name="y",
-    )  # fmt: skip
-    check_consistent_length(X, array)
+    array = read_target(y, X)
     if array.ndim > 3 or array.ndim == 0:
         raise ValueError(
             f"y has {array.ndim} axes: (n_samples,), (n_samples, n_steps * n_dims) or "
@@ -92,7 +95,7 @@ def read_trajectories(y: Any, X: NDArray, n_dims: int | None, name: str) -> Traj
     return Trajectories(values, array.ndim, single)
 
 
-def _split_steps(array: NDArray, n_dims: int | None) -> NDArray:
+def _split_steps(array: Array, n_dims: int | None) -> Array:
     """Give targets the shape (n, T, V)."""
     if array.ndim == 3:
         if n_dims not in (None, array.shape[2]):
@@ -110,7 +113,7 @@ def _split_steps(array: NDArray, n_dims: int | None) -> NDArray:
     return columns.reshape(len(array), -1, n_dims)
 
 
-def shape_like(predicted: NDArray, n_axes: int, single: bool) -> NDArray:
+def shape_like(predicted: Array, n_axes: int, single: bool) -> Array:
     """Give predictions (n, T, V) the shape of the target; only the second node if it was alone."""
     if single:
         predicted = predicted[:, 1:]
@@ -135,22 +138,24 @@ def measure_units(samples: Samples, step: NDArray) -> Units:
     square = (share * (filled - y_mean) ** 2).sum(axis=(0, 1)) / np.where(total > 0, total, 1.0)
     y_scale = _nonzero(np.sqrt(square), y_mean)
     z = (y - y_mean) / y_scale
-    return Units(x_mean, _nonzero(x_scale, x_mean), y_mean, y_scale, _time_unit(z, weight, step))
+    time = _time_unit(z, weight, step)
+    x_scale = _nonzero(x_scale, x_mean)
+    return Units(to_numpy(x_mean), to_numpy(x_scale), to_numpy(y_mean), to_numpy(y_scale), time)
 
 
-def _nonzero(scale: NDArray, mean: NDArray) -> NDArray:
+def _nonzero(scale: Array, mean: Array) -> Array:
     """Replace the spread of what does not vary, rounding aside, by one."""
     return np.where(scale > 1e-12 * np.abs(mean), np.where(scale > 0, scale, 1.0), 1.0)
 
 
-def _time_unit(z: NDArray, weight: NDArray, step: NDArray) -> float:
+def _time_unit(z: Array, weight: Array, step: NDArray) -> float:
     """Time in which the trajectories change by as much as they vary: 1 / omega if they oscillate.
 
     At least a step, at most the whole duration.
     """
     n_seen = np.maximum((~np.isnan(z)).sum(axis=1, keepdims=True), 1)
     z = z - np.nan_to_num(z, nan=0.0).sum(axis=1, keepdims=True) / n_seen
-    rate = np.diff(z, axis=1) / step[:, None]
+    rate = np.diff(z, axis=1) / array_module(z).asarray(step)[:, None]
     size = _mean_square(z, weight)
     speed = _mean_square(rate, weight)
     duration = float(step.sum())
@@ -159,29 +164,44 @@ def _time_unit(z: NDArray, weight: NDArray, step: NDArray) -> float:
     return float(np.clip(np.sqrt(size / speed), step.mean(), duration))
 
 
-def _mean_square(values: NDArray, weight: NDArray) -> float:
+def _mean_square(values: Array, weight: Array) -> float:
     """Weighted mean of squares over all that is not missing; 0 if all is."""
     share = np.where(np.isnan(values), 0.0, weight[:, None, None])
-    total = share.sum()
+    total = float(share.sum())
     return float((share * np.nan_to_num(values, nan=0.0) ** 2).sum() / total) if total else 0.0
 
 
-def score_r2(y: NDArray, predicted: NDArray, weight: NDArray | None) -> float:
+def score_trajectories(
+    y: Any, predicted: Array, sample_weight: Any, n_dims: int, name: str
+) -> float:
+    """R^2 of predictions, in the shape of the fitted targets, against targets as given."""
+    target = read_trajectories(y, predicted, n_dims if np.ndim(y) == 2 else None, name)
+    asarray = array_module(predicted).asarray
+    weight = None if sample_weight is None else asarray(sample_weight)
+    return score_r2(shape_like(target.values, target.n_axes, target.single), predicted, weight)
+
+
+def score_r2(y: Array, predicted: Array, weight: Array | None) -> float:
     """R^2 averaged over the columns, each over what was measured.
 
     Parameters
     ----------
-    y, predicted : ndarray of shape (n, ...)
+    y, predicted : array of shape (n, ...)
         NaN in y where missing; a column with fewer than two measurements does not count.
-    weight : ndarray of shape (n,) or None
+    weight : array of shape (n,) or None
     """
     y, predicted = y.reshape(len(y), -1), predicted.reshape(len(y), -1)
-    if not np.isnan(y).any():
-        return float(r2_score(y, predicted, sample_weight=weight))
-    scores = []
-    for column in range(y.shape[1]):
-        seen = ~np.isnan(y[:, column])
-        if seen.sum() > 1:
-            share = None if weight is None else weight[seen]
-            scores.append(r2_score(y[seen, column], predicted[seen, column], sample_weight=share))
-    return float(np.mean(scores))
+    seen = ~np.isnan(y)
+    counts = seen.sum(axis=0) > 1
+    if not counts.any():
+        words = "R^2 is not defined: no column of y has two measurements"
+        warnings.warn(words, UndefinedMetricWarning, stacklevel=3)
+        return float("nan")
+    share = seen * 1.0 if weight is None else seen * weight[:, None]
+    filled = np.where(seen, y, 0.0)
+    mean = (share * filled).sum(axis=0) / share.sum(axis=0)
+    rest = (share * (filled - predicted) ** 2).sum(axis=0)
+    spread = (share * (filled - mean) ** 2).sum(axis=0)
+    # What does not vary is predicted exactly or not at all, as scikit-learn has it.
+    score = np.where(spread > 0, 1.0 - rest / np.where(spread > 0, spread, 1.0), 1.0 * (rest == 0))
+    return float(score[counts].mean())

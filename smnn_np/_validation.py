@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import as_float64, first_index, is_finite, on_gpu, result_dtype
+from ._arrays import as_float64, first_index, is_cupy, is_finite, on_gpu, result_dtype, to_numpy
 from ._determined import check_determined
 
 FACTORIZATIONS = ("auto", "cholesky", "qr")
@@ -79,7 +79,7 @@ def check_ode(
     if initial is not None:
         given["initial"] = initial
     flags = {"central": central, "factorization": factorization, "on_gpu": on_gpu(given)}
-    arrays = {name: _read_array(name, value) for name, value in given.items()}
+    arrays = _read_arrays(given)
     n_rows = _initial_rows_of(arrays.get("initial"), n_initial_steps)
     return _check_system(arrays, n_steps, n_rows, dtype=result_dtype(*given.values()), **flags)
 
@@ -98,7 +98,7 @@ def check_left_side(
     """Check all that `ode_factorize` takes; rhs and initial of the result are None."""
     given = {"coefficients": coefficients, "steps": steps, **weights}
     flags = {"central": central, "factorization": factorization, "on_gpu": on_gpu(given)}
-    arrays = {name: _read_array(name, value) for name, value in given.items()}
+    arrays = _read_arrays(given)
     if n_initial_orders is None:
         n_initial_orders = arrays["coefficients"].shape[-1] - 1
     counts = {"n_initial_steps": n_initial_steps, "n_initial_orders": n_initial_orders}
@@ -118,7 +118,7 @@ def check_right_side(inputs: OdeInputs, rhs: Any, initial: Any) -> OdeInputs:
         )
     given = {"rhs": rhs} if initial is None else {"rhs": rhs, "initial": initial}
     on_gpu(given, inputs.on_gpu)
-    arrays = {name: _read_array(name, value) for name, value in given.items()}
+    arrays = _read_arrays(given)
     _check_axes(arrays, shape, "the factor was made so")
     for name, array in arrays.items():
         batch = array.shape[: -len(_AXES[name])]
@@ -154,8 +154,26 @@ def check_cotangent(y_bar: Any, shape: OdeShape, gpu: bool = False) -> NDArray:
     return y_bar_array
 
 
-def _read_array(name: str, value: Any) -> NDArray:
-    """Check all of one array that can be said without the others: kind, rank, values."""
+def _read_arrays(given: dict[str, Any]) -> dict[str, NDArray]:
+    """Check all of each array that can be said without the others.
+
+    A GPU is asked once whether all values are good; only where they are not it is asked again, by
+    the checks that name the first bad one.
+    """
+    sound = {}
+    for name, value in given.items():
+        if is_cupy(value) and value.dtype.kind in "iuf" and value.size:
+            sound[name] = np.isfinite(value.sum(dtype=np.float64))
+            if name == "steps" or name.startswith("weight"):
+                least = value.min()
+                sound[name] &= least > 0 if name == "steps" else least >= 0
+    flags = to_numpy(np.stack(list(sound.values()))) if sound else ()
+    proven = {name for name, flag in zip(sound, flags, strict=True) if flag}
+    return {name: _read_array(name, value, name in proven) for name, value in given.items()}
+
+
+def _read_array(name: str, value: Any, proven: bool = False) -> NDArray:
+    """Check one array: kind, rank and, unless they are proven to be good, values."""
     axes = _AXES[name]
     if type(value) is float and 0 < value < np.inf and name in _NUMBERS_WELCOME:
         return np.full((1,) * len(axes), value)
@@ -166,7 +184,9 @@ def _read_array(name: str, value: Any) -> NDArray:
     if array.size == 0:
         hint = "; pass None for no initial values" if name == "initial" else ""
         raise ValueError(f"{name} has shape {array.shape}, no axis may be empty{hint}")
-    if name == "steps":
+    if proven:
+        pass
+    elif name == "steps":
         _check_finite(name, array, "a finite step is wanted; look for gaps in the times")
         if not array.min() > 0:
             wanted = "every step must be > 0; sort the times and merge repeated ones"

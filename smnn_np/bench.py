@@ -172,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
         "--rival",
         metavar="FOLDER",
         help="a checkout of IST-DASLab/ScalableMNN, to run its PyTorch code beside ours; with its "
-        "compiled extension too if that is installed",
+        "compiled extension too if that is installed; with --gpu on the GPU, with its CUDA graphs",
     )
     add("--quick", action="store_true", help="small sizes: does it run? The figures mean nothing")
     add("--json", metavar="FILE", type=Path, help="write all numbers to FILE")
@@ -193,7 +193,9 @@ def _chosen(arguments: argparse.Namespace) -> dict[str, Callable[[bool], list[Ta
     """The sections to run, in order."""
     chosen = {name: SECTIONS[name] for name in SECTIONS if vars(arguments)[name] or arguments.all}
     folder = arguments.rival
-    if folder is not None:
+    if folder is not None and "gpu" in chosen:
+        chosen["gpu"] = partial(gpu, rival=folder)
+    if folder is not None and list(chosen) != ["gpu"]:
 
         def rival(quick: bool) -> list[Table]:
             return [compare(folder, _with_smooth(quick), 0.005 if quick else 2.0)]

@@ -1,7 +1,8 @@
 """Solve a bordered banded least-squares problem: parameters first, then the nodes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from ._kernels.joint import eliminate, substitute
 from .banded import BorderedBands
 
 _ROWS_AT_ONCE = 3  # times the parameters: rows collected before the border's triangle is renewed
+_WIDE = 64  # parameters from which LAPACK renews it: five times as fast, but dear to call
 _LOST = 3e-13  # share of the largest singular value below which a direction is not determined
 
 
@@ -63,7 +65,7 @@ def eliminate_pieces(
     """
     n_border, first = 0, 0
     kept = border = carry = np.zeros((0, 0, 0))
-    for bands in pieces:
+    for bands in _cut(pieces):
         n, v = bands.node_weight.shape
         p = bands.columns.shape[2]
         if first == 0:
@@ -78,8 +80,29 @@ def eliminate_pieces(
                 f"node {first - 1 - n_border} is not determined by its rows."
             )
         first += n
+        p = border.shape[1] - 1
+        if p >= _WIDE and n_border > p + 1:
+            border[: p + 1] = np.linalg.qr(border[:n_border], mode="r")
+            n_border = p + 1
     p = border.shape[1] - 1
     return Elimination(kept, border[:p, :p], border[:p, p], float(border[p, p] ** 2))
+
+
+def _cut(pieces: Iterable[BorderedBands]) -> Iterator[BorderedBands]:
+    """Cut pieces with a wide border so that one does not fill it; the last has a single node.
+
+    Parts are views. What the last leaves is renewed in the loop over nodes, so it shall be little.
+    """
+    for bands in pieces:
+        n, v = bands.node_weight.shape
+        p = bands.columns.shape[2]
+        if p < _WIDE:
+            yield bands
+            continue
+        length = max((_ROWS_AT_ONCE - 1) * (p + 1) // v - 2, 1)
+        edges = [*range(0, n - 1, length), n - 1, n]
+        for start, stop in pairwise(edges):
+            yield BorderedBands(*(rows[start:stop] for rows in vars(bands).values()))
 
 
 def solve_border(triangle: np.ndarray, rhs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

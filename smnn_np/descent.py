@@ -5,7 +5,7 @@ calls wherever the parameters are.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,10 @@ class Adam:
         self.second += (1.0 - self.beta_2) * gradient**2
         correction = (1.0 - self.beta_2**self.n_steps) ** 0.5 / (1.0 - self.beta_1**self.n_steps)
         parameters -= self.rate * correction * self.first / (self.second**0.5 + self.epsilon)
+
+    def moved(self, convert: Callable[[Array], Array]) -> "Adam":
+        """The same with arrays of the host or of a device, to which `convert` brings them."""
+        return replace(self, first=convert(self.first), second=convert(self.second))
 
     def slow_down(self, factor: float) -> None:
         """Take smaller steps from here on, without the momentum of the larger ones."""

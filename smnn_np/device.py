@@ -219,15 +219,13 @@ class DeviceFactor(Factor):
         while first < self._n_series:
             series = slice(first, min(first + size, self._n_series))
             try:
-                arena = self._make_arena(series)
+                work(self._make_arena(series), series)  # nothing holds it when the next is made
             except MemoryError:
                 if size == 1:
                     raise
                 size = -(-size // 2)
-                continue
-            work(arena, series)
-            del arena  # before the next one is made
-            first = series.stop
+            else:
+                first = series.stop
 
     def _solve_for(self, arena: Arena, series: slice, adjoint: bool) -> None:
         """Solve by the factorization that was asked for; what is not proven, by QR."""

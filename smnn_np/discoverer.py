@@ -11,6 +11,7 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ._arrays import bring_home, send_back
 from ._criterion import leftover
 from ._data import (
     DataWarning,
@@ -31,7 +32,7 @@ from ._path import ModelPath, describe
 from ._posterior import spread_run
 from ._progress import CALLER, INTERRUPTED, CallbackSupportMixin, Progress, with_callbacks
 from ._saved import SavedMixin
-from ._suspicions import check_times, suspicions, too_noisy
+from ._suspicions import check_times, no_noise, suspicions, too_noisy
 from .constraints import Constraints, read_constraints
 from .library import PolynomialLibrary, build_library, check_degree
 from .selection import NO_LAW, discover
@@ -168,7 +169,7 @@ class SMNNDiscoverer(
         if path.interrupted or not path.follows:
             message = INTERRUPTED if path.interrupted else NO_LAW
             warnings.warn(message, ConvergenceWarning, stacklevel=CALLER)
-        for sentence in self._noise_told_wrongly(given):
+        for sentence in self._misfit(given):
             warnings.warn(sentence, DataWarning, stacklevel=CALLER)
         return self
 
@@ -264,19 +265,21 @@ class SMNNDiscoverer(
         self, evaluate: Callable[[int, np.ndarray], np.ndarray], t: ArrayLike, groups: Any
     ) -> np.ndarray:
         """Evaluate the measured states run by run: (n, n_targets), or (n,) if `y` was 1-D."""
-        t = as_columns(t, self.n_features_in_)
-        inputs = validate_data(self, t, dtype=np.float64, reset=False)
+        home, groups = bring_home(t, groups)
+        columns = as_columns(home, self.n_features_in_)
+        inputs = validate_data(self, columns, dtype=np.float64, reset=False)
         run = match_runs(self._law.record.labels, read_groups(groups, len(inputs)), len(inputs))
         states = np.empty((len(inputs), len(self.state_names_)))
         for r in np.unique(run):
             rows = np.flatnonzero(run == r)
             states[rows] = evaluate(int(r), inputs[rows])[:, : states.shape[1]]
-        return states[:, 0] if self._y_is_1d else states
+        return send_back(states[:, 0] if self._y_is_1d else states, t)
 
     def _read(self, t: Any, y: Any, groups: Any, sample_weight: Any) -> Record:
         """Check what was passed, and put it in order."""
         if self.order not in (1, 2):
             raise ValueError(f"order must be 1 or 2, not {self.order!r}.")
+        t, y, groups, sample_weight = bring_home(t, y, groups, sample_weight)
         check_kind(t)
         inputs = validate_data(self, as_columns(t), dtype=np.float64)
         states = read_states(y, len(inputs))
@@ -326,10 +329,10 @@ class SMNNDiscoverer(
         names = self._input_names()[: fit.nodes.shape[1]]
         self._law = fitted_law(self._problem, fit, self._library, names)
 
-    def _noise_told_wrongly(self, given: Known) -> list[str]:
-        """Say where the law leaves more than the noise that was given."""
+    def _misfit(self, given: Known) -> list[str]:
+        """Say where the law leaves more than noise: than was given, or than looks like noise."""
         if given.noise is None:
-            return []
+            return no_noise(self._problem, self._law.fit, self.state_names_)
         left = leftover(self._problem, self._law.fit) * self._problem.scales.state
         return too_noisy(left[: len(given.noise)], given.noise, self.state_names_)
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
+from ._arrays import bring_home
 from ._data import as_columns, read_groups, read_states
 from ._optional import import_optional
 
@@ -139,6 +140,7 @@ def bootstrap(
     >>> bool(found.inclusion[0, found.terms.index("x")] > 0.5)
     True
     """
+    t, y, groups = bring_home(t, y, groups)
     columns = as_columns(t)
     times = np.asarray(columns, dtype=np.float64)[:, 0]
     read_states(y, len(times))

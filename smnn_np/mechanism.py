@@ -11,7 +11,7 @@ outputs, with B polynomials and the V dimensions in G groups of W that are coupl
 
     [ coefficients B G W W K | rhs B G W | initial G W K | log step 1|0 | log weights 2|0 ]
 
-Rows of outputs may be NumPy's or CuPy's: `solve` stays with their module.
+Rows of outputs may be NumPy's or CuPy's: everything stays with their module.
 """
 
 import math
@@ -227,25 +227,27 @@ class Design:
             into.log_weights[:] = scaled * _slope(parts.log_weights)
         return raw_bar
 
-    def describe(self, raw: NDArray, units: Units, n_steps: int) -> Mechanism:
+    def describe(self, raw: Array, units: Units, n_steps: int) -> Mechanism:
         """Write rows of outputs as ODEs in the user's units, all dimensions in one."""
-        parts, grid = self.cut(raw), self.grid(n_steps)
-        basis, n, v = self.basis(grid), len(raw), self.n_dims
-        emitted = np.einsum("tb,nbgqvr->ntgqvr", basis, parts.coefficients)
-        lower = np.zeros((n, len(basis), v, v, self.order))
+        xp, parts, grid = array_module(raw), self.cut(raw), self.grid(n_steps)
+        basis, n, v = xp.asarray(self.basis(grid)), len(raw), self.n_dims
+        grid, mean, scale = (xp.asarray(each) for each in (grid, units.y_mean, units.y_scale))
+        emitted = xp.einsum("tb,nbgqvr->ntgqvr", basis, parts.coefficients)
+        lower = xp.zeros((n, len(basis), v, v, self.order))
         if self.coupled:
             lower[:] = emitted[:, :, 0]
         else:
-            lower[..., np.arange(v), np.arange(v), :] = emitted[..., 0, 0, :]
-        powers = units.time ** -np.arange(self.order + 1.0)
+            own = xp.arange(v)
+            lower[..., own, own, :] = emitted[..., 0, 0, :]
+        powers = xp.asarray(units.time ** -np.arange(self.order + 1.0))
         # z = (y - mean) / scale in the time t / unit: multiply row q by scale_q / unit^K.
-        ratio = units.y_scale[:, None] / units.y_scale
+        ratio = scale[:, None] / scale
         lower = lower * ratio[..., None] * powers[:0:-1]
-        rhs = np.einsum("tb,nbv->ntv", basis, parts.rhs.reshape(n, -1, v)) * units.y_scale
-        rhs = rhs * powers[-1] + lower[..., 0] @ units.y_mean
-        initial = parts.initial.reshape(n, 1, v, -1) * units.y_scale[:, None] * powers[:-1]
-        initial[..., 0] += units.y_mean
-        steps = grid * np.exp(_bound(parts.log_step)) if self.learn_step else np.tile(grid, (n, 1))
+        rhs = xp.einsum("tb,nbv->ntv", basis, parts.rhs.reshape(n, -1, v)) * scale
+        rhs = rhs * powers[-1] + lower[..., 0] @ mean
+        initial = parts.initial.reshape(n, 1, v, -1) * scale[:, None] * powers[:-1]
+        initial[..., 0] += mean
+        steps = grid * xp.exp(_bound(parts.log_step)) if self.learn_step else xp.tile(grid, (n, 1))
         return Mechanism(self.complete(lower), rhs, initial, steps)
 
 

@@ -96,7 +96,7 @@ class Perceptron:
         self._f = ACTIVATIONS[activation]
         self._shapes = list(zip(self.sizes[:-1], self.sizes[1:], strict=True))
         self.n_parameters = sum((n + 1) * m for n, m in self._shapes)
-        self._capacity = 0
+        self._capacity, self._home = 0, type(None)
 
     def start(self, rng: np.random.RandomState) -> NDArray:
         """Draw parameters by Glorot's rule, those of the last layer small: flat, on the host."""
@@ -165,8 +165,11 @@ class Perceptron:
         return 0.5 * strength * square
 
     def _reserve(self, n_rows: int, like: Array) -> None:
-        """Allocate, once for the largest number of rows, all that forward and backward write."""
-        if n_rows <= self._capacity:
+        """Allocate, once for the largest number of rows, all that forward and backward write.
+
+        Where rows come from another device than those before, anew.
+        """
+        if n_rows <= self._capacity and self._home is type(like):
             return
         values, deltas = self.sizes[1:], self.sizes[1:-1]
         pool = array_module(like).empty(
@@ -177,9 +180,9 @@ class Perceptron:
             rooms.append(pool[start : start + n_rows * width].reshape(n_rows, width))
             start += n_rows * width
         self._rooms, self._deltas = rooms[: len(values)], rooms[len(values) :]
-        self._capacity = n_rows
+        self._capacity, self._home = n_rows, type(like)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the work space out of a pickle."""
         names = ("sizes", "activation", "_f", "_shapes", "n_parameters")
-        return {**{name: self.__dict__[name] for name in names}, "_capacity": 0}
+        return {**{name: self.__dict__[name] for name in names}, "_capacity": 0, "_home": None}

@@ -3,18 +3,19 @@
 import warnings
 from typing import Any, Self
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from ._arrays import on_gpu
 from ._fitting import FittingMixin
+from ._reading import read_features
 from ._settings import check_length
 from ._training import new_adam
-from ._trajectories import read_trajectories, score_r2, shape_like
+from ._trajectories import score_trajectories, shape_like
 from .mechanism import Mechanism
 
 
@@ -24,7 +25,8 @@ class SMNNRegressor(FittingMixin, MultiOutputMixin, RegressorMixin, BaseEstimato
     A perceptron turns the features of a sample into a linear ODE: coefficients, right-hand side and
     initial values. `ode_solve` turns that into a trajectory. Both are trained together, through the
     hand-derived adjoint of the solver. Features and targets are scaled to mean 0 and spread 1, time
-    to the pace of the targets, so that the defaults suit data of any scale.
+    to the pace of the targets, so that the defaults suit data of any scale. CuPy arrays stay on
+    their GPU: it trains there, and predicts where the features are, whatever it was fitted to.
 
     Parameters
     ----------
@@ -103,7 +105,7 @@ class SMNNRegressor(FittingMixin, MultiOutputMixin, RegressorMixin, BaseEstimato
     best_validation_score_ : float
         The best of them.
     coefs_, intercepts_ : list of ndarray
-        Weights and biases of the network's layers.
+        Weights and biases of the network's layers, on the host.
     n_steps_, n_dims_ : int
         Nodes and dimensions of a trajectory.
     n_features_in_ : int
@@ -305,7 +307,7 @@ class SMNNRegressor(FittingMixin, MultiOutputMixin, RegressorMixin, BaseEstimato
             If a trajectory exceeds what a float can hold.
         """
         check_is_fitted(self, "n_iter_")
-        features = validate_data(self, X, dtype=np.float64, reset=False)
+        features = read_features(self, X, reset=False)
         length = check_length(n_steps, self.n_steps_)
         values = self._emitter.trajectories(self._parameters, features, length)
         return shape_like(values, self._n_axes, self._single and n_steps is None)
@@ -326,7 +328,7 @@ class SMNNRegressor(FittingMixin, MultiOutputMixin, RegressorMixin, BaseEstimato
             ``(coefficients, rhs, initial, steps)``, the arguments of `ode_solve`.
         """
         check_is_fitted(self, "n_iter_")
-        features = validate_data(self, X, dtype=np.float64, reset=False)
+        features = read_features(self, X, reset=False)
         length = check_length(n_steps, self.n_steps_)
         return self._emitter.mechanism(self._parameters, features, length)
 
@@ -342,9 +344,6 @@ class SMNNRegressor(FittingMixin, MultiOutputMixin, RegressorMixin, BaseEstimato
         -------
         float
         """
-        predicted = self.predict(X)
-        n_dims = self.n_dims_ if np.ndim(y) == 2 else None
-        target = read_trajectories(y, predicted, n_dims, type(self).__name__)
-        weight = None if sample_weight is None else np.asarray(sample_weight)
-        shaped = shape_like(target.values, target.n_axes, target.single)
-        return score_r2(shaped, predicted, weight)
+        on_gpu({"X": X, "y": y, "sample_weight": sample_weight})  # refuses a mixture
+        name = type(self).__name__
+        return score_trajectories(y, self.predict(X), sample_weight, self.n_dims_, name)

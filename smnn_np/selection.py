@@ -36,7 +36,7 @@ _EXPLAINED = 0.3  # of a state's spread: less noise means that the law explains 
 _FOLLOWS = 3.0  # times the noise without a law: more is not the same signal
 _CLOSE = 10.0  # a change that the quadratic model likes less than this is tried
 _GAIN = 1e-3  # least improvement of the criterion
-_ENOUGH = 100.0  # a model this much worse than the best ends the path
+_ENOUGH = 100.0, 0.1  # a model this much worse than the best ends the path: or a measurement
 _HOPELESS = 1000.0  # a model this much worse is not fitted to the end
 NO_LAW = (
     "no candidate law follows the data: its trajectories are not to be trusted; "
@@ -299,10 +299,13 @@ def _order_of_leaving(quadratic: Quadratic, support: np.ndarray, goal: np.ndarra
 def _go_down(problem: Problem, model: Scored, path: Path) -> None:
     """Fit the best models with ever fewer terms, until the criterion is `_ENOUGH` too high.
 
+    In many samples single terms are worth thousands: the law that is nearly as good shall be seen.
+
     In a long record a fit that fails is dear: the quadratic model must see a chance.
     """
     n_seen = float(problem.data.n_seen.sum())
-    while model.n_terms > 1 and model.criterion <= path.best.criterion + _ENOUGH:
+    enough = max(_ENOUGH[0], _ENOUGH[1] * n_seen)
+    while model.n_terms > 1 and model.criterion <= path.best.criterion + enough:
         quadratic = path.quadratic(problem, model.fit)
         support = support_of(problem, model.fit)
         smaller = None if quadratic is None else quadratic.shrunk(support)

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._arrays import bring_home, send_back
 from ._asked import check_finite, cut_runs, read_coefficients, read_stds
 from ._data import as_columns, mean_r2, read_groups, read_states
 from ._marginal import CRITERIA
@@ -23,7 +24,7 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, BaseEstimator):
     ``x^(R) + c[R-1] x^(R-1) + ... + c[0] x = drive * white noise``. Without coefficients (all c
     zero) x is a smoothing spline of degree 2 R - 1; coefficients, given or learned, say how the
     series moves by itself. The posterior mean and standard deviation of x and its derivatives are
-    computed exactly, in time linear in the number of samples.
+    computed exactly, in time linear in the number of samples; on the host, for CuPy arrays too.
 
     Parameters
     ----------
@@ -114,7 +115,7 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ValueError
             If the input cannot be used; the message says what came and what is wanted.
         """
-        order = self._check_parameters()
+        order, (t, y, groups) = self._check_parameters(), bring_home(t, y, groups)
         inputs = self._read_inputs(as_columns(t), reset=True)
         if y is None:
             raise ValueError(
@@ -176,7 +177,8 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 f"derivative = {derivative!r}: an integer from 0 to order - 1 = {most} is wanted; "
                 "fit with a higher order for higher derivatives."
             )
-        columns = as_columns(t, self.n_features_in_)
+        home, groups = bring_home(t, groups)
+        columns = as_columns(home, self.n_features_in_)
         inputs = self._read_inputs(columns, reset=False)
         run = self._find_runs(read_groups(groups, len(inputs)), len(inputs))
         mean, std = np.empty((2, len(inputs), len(self._fits)))
@@ -187,6 +189,7 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 mean[rows, s], std[rows, s] = fit.predict(int(r), *asked)
         if self._y_is_1d:
             mean, std = mean[:, 0], std[:, 0]
+        mean, std = send_back(mean, t), send_back(std, t)
         return (mean, std) if return_std else mean
 
     def score(
@@ -333,10 +336,11 @@ def derivative(
     >>> bool(np.std(smnn.derivative(y, t) - np.cos(t)) < 0.01)
     True
     """
+    y_home, t = bring_home(y, t)
     times = np.asarray(t, dtype=np.float64)
     if times.ndim == 0:
         if not times > 0:
             raise ValueError(f"t = {t!r}: times, or a step > 0 between samples, are wanted.")
-        times = times * np.arange(len(np.asarray(y)))
-    smoother = SMNNSmoother(**parameters).fit(times, y)
-    return smoother.predict(times, derivative=derivative, return_std=return_std)
+        times = times * np.arange(len(np.asarray(y_home)))
+    smoother = SMNNSmoother(**parameters).fit(times, y_home)
+    return smoother.predict(send_back(times, y), derivative=derivative, return_std=return_std)

@@ -25,7 +25,7 @@ _WHITEN = np.linalg.inv(np.linalg.cholesky(_UNIT))
 _LOG_RATIO_RANGE = (-20.0, 13.0)
 _MEDIAN_OF_NORMAL = 0.6745  # of the absolute value, at unit standard deviation
 _LONG = 4000  # nodes above which stretches choose roughness and noise
-_N_STRETCHES, _LENGTH = 4, 500
+_N_STRETCHES, _LENGTH = 4, 500  # samples in each
 _AS_LIKELY = 4.0  # difference in deviance at two standard deviations
 
 
@@ -115,12 +115,12 @@ def _stretches(
     step: np.ndarray, target: np.ndarray, weight: np.ndarray, joined: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Keep four stretches of a long record: they tell roughness and noise well enough."""
-    if len(target) <= _LONG:
+    length = -(-_LENGTH * len(target) // max(int(np.count_nonzero(weight)), 1))
+    if len(target) <= max(_LONG, _N_STRETCHES * length):
         return step, target, weight, joined
-    length = _LENGTH
     starts = np.linspace(0, len(target) - length, _N_STRETCHES).astype(int)
     index = (starts[:, None] + np.arange(length)).ravel()
-    if (weight[index] > 0).sum() < 2 * length:
+    if np.count_nonzero(weight[index]) < _N_STRETCHES * _LENGTH // 2:
         return step, target, weight, joined
     joined = joined[np.minimum(index, len(joined) - 1)]
     joined[length - 1 :: length] = False

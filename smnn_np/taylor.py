@@ -67,6 +67,7 @@ class TaylorRows(NamedTuple):
     length: int  # nodes of a lane: n_nodes, or those of a half, the middle node included
     width: tuple[int, ...]  # its length: numbers that a row operation takes at once
     sizes: tuple[tuple[int, ...], ...]  # lengths Q, V, R where they are compiled in, else ()
+    plain: tuple[int, ...]  # its length 1: unrolled, weights of equations and of links are numbers
 
     @property
     def n_unknowns(self) -> int:
@@ -151,10 +152,12 @@ def taylor_rows(inputs: OdeInputs, halve: bool = False) -> TaylorRows:
     if halve and unrolled and n_lanes == 1 and shape.n_steps >= 4 + 2 * shape.n_initial_steps:
         n_lanes = n_ends = 2
     wide = not unrolled and n_lanes == 1
+    weight_equation = flatten_batch(inputs.weight_equation, shape.batch, 2)
+    plain = unrolled and weight_equation.size == weight_smooth.size == 1
     return TaylorRows(
         flatten_batch(inputs.coefficients, shape.batch, 4),
         steps,
-        flatten_batch(inputs.weight_equation, shape.batch, 2),
+        weight_equation,
         flatten_batch(inputs.weight_initial, shape.batch, 3),
         weight_smooth,
         *_link_tables(n_orders, central),
@@ -169,6 +172,7 @@ def taylor_rows(inputs: OdeInputs, halve: bool = False) -> TaylorRows:
         shape.n_steps // n_ends + n_ends - 1,
         (0,) * (WIDTH if wide else n_lanes),
         tuple((0,) * n for n in (n_equations, n_dims, n_orders)) if unrolled else (),
+        (0,) * plain,
     )
 
 

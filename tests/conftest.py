@@ -85,12 +85,3 @@ def gpu(monkeypatch) -> Backend:
 def backend(request: pytest.FixtureRequest, monkeypatch) -> Backend:
     """Return each place where the library computes."""
     return Backend("cpu", np) if request.param == "cpu" else _gpu(monkeypatch)
-
-
-@pytest.fixture
-def foreign(monkeypatch):
-    """Return a module of arrays that refuse to meet NumPy's."""
-    module = _load("foreign_arrays").make_module()
-    monkeypatch.setitem(sys.modules, "foreign_arrays", module)
-    monkeypatch.setattr(module.Foreign, "__module__", "foreign_arrays")
-    return module

@@ -39,6 +39,9 @@ class ndarray:
     def get(self):
         return self._host.copy()
 
+    def item(self):
+        return self._host.item()
+
     @property
     def __cuda_array_interface__(self):
         return self._host.__array_interface__
@@ -64,7 +67,7 @@ class ndarray:
         def method(*arguments, **options):
             options = {key: _unwrap(each) for key, each in options.items()}
             result = value(*map(_unwrap, arguments), **options)
-            return result if name in ("item", "tolist") else _wrap(result)
+            return result if name == "tolist" else _wrap(result)
 
         return method
 
@@ -94,18 +97,33 @@ def _operation(function):
     return lambda self, other: ndarray(function(self._host, _unwrap(other)))
 
 
-for _name in ("add", "sub", "mul", "truediv", "pow", "and_", "or_", "lt", "le", "gt", "ge"):
-    _function = getattr(operator, _name)
-    setattr(ndarray, f"__{_name.strip('_')}__", _operation(_function))
-    if _name in ("add", "sub", "mul", "truediv", "and_", "or_"):
-        _reflected = _operation(lambda a, b, _f=_function: _f(b, a))
-        setattr(ndarray, f"__r{_name.strip('_')}__", _reflected)
+def _in_place(function):
+    def operate(self, other):
+        function(self._host, _unwrap(other))
+        return self
+
+    return operate
+
+
+for _name in ("add", "sub", "mul", "truediv", "pow", "matmul", "and_", "or_"):
+    _function, _plain = getattr(operator, _name), _name.strip("_")
+    setattr(ndarray, f"__{_plain}__", _operation(_function))
+    setattr(ndarray, f"__r{_plain}__", _operation(lambda a, b, _f=_function: _f(b, a)))
+    setattr(ndarray, f"__i{_plain}__", _in_place(getattr(operator, f"i{_plain}")))
+for _name in ("lt", "le", "gt", "ge"):
+    setattr(ndarray, f"__{_name}__", _operation(getattr(operator, _name)))
 for _name in ("eq", "ne"):
     setattr(ndarray, f"__{_name}__", _operation(getattr(operator, _name)))
 for _name in ("neg", "abs", "invert"):
     _function = getattr(operator, _name)
     setattr(ndarray, f"__{_name}__", lambda self, _f=_function: ndarray(_f(self._host)))
 ndarray.__module__ = "cupy"
+
+
+NAMES = (
+    "arange", "ascontiguousarray", "concatenate", "einsum", "empty", "exp", "isfinite", "isnan",
+    "matmul", "maximum", "moveaxis", "stack", "sum", "tanh", "tile", "where", "zeros", "zeros_like",
+)  # fmt: skip
 
 
 def make_module() -> ModuleType:
@@ -122,7 +140,7 @@ def make_module() -> ModuleType:
 
         return call
 
-    for name in ("empty", "zeros", "moveaxis", "ascontiguousarray", "concatenate"):
+    for name in NAMES:
         setattr(module, name, function(name))
     stream = SimpleNamespace(ptr=0, synchronize=lambda: None)
     runtime = SimpleNamespace(

@@ -10,13 +10,15 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import smnn_np as smnn
-from smnn_np import _gpu, bench, dense, device
+from smnn_np import _cases, _gpu, _rival, bench, dense, device
 from smnn_np._kernels import _cuda_import
+from smnn_np._kernels.cuda import work
 from smnn_np.testing import assert_close, random_ode
 
 HERE = Path(__file__).parent
@@ -133,6 +135,59 @@ def test_a_batch_too_large_is_solved_in_pieces(gpu, monkeypatch):
     assert_close(gpu.take(smnn.ode_solve(**gpu.give(case))), dense.ode_solve(**case))
 
 
+def test_so_it_is_if_the_matrices_of_the_threads_do_not_fit(gpu, monkeypatch):
+    case = random_ode(np.random.default_rng(3), (3,), n_steps=3, n_dims=3, n_orders=5)
+    most = 2 * 30**2 + 10  # of fronts of 30 unknowns
+    start, sizes = work.WorkKernel.start, []
+
+    def little(self, xp, n_threads, *arguments):
+        if self.size * n_threads > most:
+            raise MemoryError("out of memory")
+        sizes.append(n_threads)
+        start(self, xp, n_threads, *arguments)
+
+    monkeypatch.setattr(work.WorkKernel, "start", little)
+    assert_close(gpu.take(smnn.ode_solve(**gpu.give(case))), dense.ode_solve(**case))
+    assert sizes == [2, 1]
+
+
+@pytest.mark.skipif(not _cuda_import.SIMULATED, reason="watches the stand-in")
+def test_the_host_waits_for_the_device_as_often_whatever_the_size(gpu, monkeypatch):
+    """For: inputs, failures, zeros; then for y_bar, failures, gradients."""
+    waits = []
+    for name in ("get", "item", "__bool__", "__float__", "__int__"):
+        ask = getattr(gpu.xp.ndarray, name)
+        monkeypatch.setattr(gpu.xp.ndarray, name, lambda *a, f=ask: waits.append(1) or f(*a))
+    for batch, n_steps in (((1,), 4), ((5,), 7)):
+        case = random_ode(np.random.default_rng(3), batch, n_steps=n_steps)
+        waits.clear()
+        y, pullback = smnn.ode_solve_vjp(**gpu.give(case))
+        assert len(waits) == 3
+        pullback(y)
+        assert len(waits) == 6
+
+
+def test_kernels_are_started_on_the_stream_of_the_caller(gpu, monkeypatch):
+    """Not the simulator's way to start one, which knows no streams."""
+    started = []
+
+    class Kernel:
+        def __getitem__(self, configuration):
+            return lambda *arguments: started.append((configuration, arguments))
+
+    monkeypatch.setattr(_cuda_import, "SIMULATED", False)
+
+    def stream(pointer):
+        return "stream", pointer
+
+    monkeypatch.setattr(_cuda_import.cuda, "external_stream", stream, raising=False)
+    monkeypatch.setattr(gpu.xp.cuda, "get_current_stream", lambda: SimpleNamespace(ptr=77))
+    _cuda_import.launch(Kernel(), 5, "numbers")
+    n_blocks = -(-5 // _cuda_import.THREADS_PER_BLOCK)
+    configuration = (n_blocks, _cuda_import.THREADS_PER_BLOCK, ("stream", 77))
+    assert started == [(configuration, ("numbers",))]
+
+
 def test_too_little_memory_says_how_much_is_wanted(gpu, monkeypatch):
     case = gpu.give(random_ode(np.random.default_rng(3), (7,), n_steps=5))
     monkeypatch.setattr(gpu.xp, "empty", LittleMemory(gpu.xp, 110))
@@ -204,7 +259,49 @@ def test_the_benchmark_shows_one_table(gpu, capsys):
 @pytest.mark.skipif(not _cuda_import.SIMULATED, reason="there is a GPU")
 def test_the_benchmark_without_a_gpu_is_one_sentence(capsys):
     assert bench.main(["--gpu"]) == 0
-    assert "Not measured: a GPU, CuPy and numba-cuda are wanted" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Not measured: a GPU, CuPy and numba-cuda are wanted" in said
+    assert 'pip install "smnn-np[cuda12]"' in said
+
+
+def test_the_published_code_runs_beside_ours_on_the_gpu(gpu, monkeypatch, tmp_path):
+    """On the same numbers, a long series cut short, and waited for; else the note says why not."""
+    (tmp_path / "smnn.py").write_text("def ode_forward(*leaves): return leaves")
+    monkeypatch.setattr(_rival, "find_spec", lambda name: name == "torch")
+    monkeypatch.setattr(_gpu, "N_STEPS_OF_RIVAL", 5)
+    calls = []
+
+    class Tensor:
+        def __init__(self, array):
+            self.array = array
+
+        def cuda(self):
+            return self
+
+        def requires_grad_(self):
+            return self
+
+    def grad(y, leaves, y_bar):
+        calls.append([each.array for each in (*y, y_bar)])
+
+    there = SimpleNamespace(is_available=lambda: True, synchronize=lambda: calls.append("wait"))
+    torch = SimpleNamespace(
+        from_numpy=Tensor, autograd=SimpleNamespace(grad=grad), cuda=there
+    )  # fmt: skip
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setattr(_gpu, "QUICK_CASES", _gpu.QUICK_CASES[:1])
+    (table,) = _gpu.gpu(True, str(tmp_path))
+    assert dict(zip(table.columns, table.rows[0], strict=True))["published / ours"] > 0
+    assert "with CUDA graphs" in table.note
+    assert calls[1::2] == ["wait"] * (len(calls) // 2)
+    problem = _cases.make_problem(_gpu.QUICK_CASES[0][0])
+    for mine, whole in zip(calls[0], problem, strict=True):
+        assert (mine == whole[:, : mine.shape[1]]).all()
+    assert [each.shape[1] for each in calls[0]] == [5, 5, 1, 4, 5]
+    there.is_available = lambda: False
+    (table,) = _gpu.gpu(True, str(tmp_path))
+    assert table.rows[0][-2:] == [None, None]
+    assert "skipped, torch finds no GPU" in table.note
 
 
 @pytest.mark.skipif(find_spec("numba_cuda") is None, reason="needs numba-cuda and its compiler")

@@ -29,7 +29,9 @@ def solve(bands):
     return elimination.nodes(parameters), parameters, covariance
 
 
-@pytest.mark.parametrize(("n", "v", "p"), [(1, 2, 0), (2, 1, 1), (9, 3, 4), (30, 2, 7)])
+@pytest.mark.parametrize(
+    ("n", "v", "p"), [(1, 2, 0), (2, 1, 1), (9, 3, 4), (30, 2, 7), (150, 2, 70)]
+)
 @pytest.mark.parametrize("link_scale", [1.0, 1e5])
 def test_solution_and_covariance_match_dense_least_squares(n, v, p, link_scale):
     bands = random_bands(np.random.default_rng(n), n, v, p, link_scale)

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
 
 from smnn_np import SMNNSmoother
-from smnn_np._bands import measure_surprise, widths
+from smnn_np._bands import first_loss, second_and_third, shares, spectrum, widths
 from smnn_np._driven import Model, Run, smooth_run
 from smnn_np._marginal import Given, Strength, choose_strength, condense, deviance
 from smnn_np._smoothing import comparable
@@ -60,20 +61,48 @@ def test_orders_are_compared_by_the_same_contrasts_of_the_samples(rng):
     np.testing.assert_allclose(np.diff(got), np.diff(wanted), atol=1e-3)
 
 
-def test_widths_are_the_shares_of_noise_and_of_what_is_smoothed_away():
-    np.testing.assert_allclose(widths(3, 1.0), 1.0)
-    np.testing.assert_allclose(widths(3, 0.0) ** 2, [5 / 6, 1 / 2, 1 / 6])
+@pytest.mark.parametrize(("order", "fall"), [(2, 0.0), (3, 0.0), (3, 0.3), (4, -0.1)])
+def test_losses_are_integrals_over_a_spectrum(order, fall):
+    for r, a in enumerate(shares(order)):
+        if a - fall > 0.9:
+            continue
+
+        def share(passes, a=a):
+            """Smoothed `passes` times, then lost: x = u^-(1 + fall), in posterior variances."""
+            lost = quad(
+                lambda v: v ** (a - fall) / (1 + v) ** (2 + 2 * passes), 0, np.inf, limit=500
+            )[0]
+            return lost / quad(lambda v: v ** (a - 1) / (1 + v), 0, np.inf, limit=500)[0]
+
+        one, (two, three) = (
+            first_loss(shares(order), 1.0, fall),
+            second_and_third(shares(order), 1.0, fall),
+        )
+        np.testing.assert_allclose([one[r], two[r], three[r]], [share(0), share(1), share(2)], 1e-4)
+
+
+def test_the_model_is_smoothed_by_its_own_share():
+    np.testing.assert_allclose(first_loss(shares(3), 1.0, 0.0), [1 / 6, 1 / 2, 5 / 6])
+
+
+@pytest.mark.parametrize("fall", [-0.3, 0.0, 0.6])
+def test_a_spectrum_is_found_from_its_losses(fall):
+    for order in (1, 3, 5):
+        r = min(1, order - 1)
+        losses = second_and_third(shares(order), 2.5, fall)[:, r]
+        np.testing.assert_allclose(spectrum(shares(order)[r], *losses), [2.5, fall], atol=1e-9)
 
 
 @pytest.mark.parametrize("order", [2, 3])
-def test_a_draw_from_the_model_is_no_surprise(order):
+def test_a_draw_from_the_model_keeps_its_bands(order):
     rng, found = np.random.default_rng(0), []
-    for _ in range(4):
+    for _ in range(6):
         x = integrated_noise(rng, 600, order, 0.3**order)[:, 0]
         runs = [run_of(np.arange(600.0), x + rng.standard_normal(600))]
         strength = choose_strength(runs, Model(order), Given(), deviance)
-        found.append(measure_surprise(runs, strength))
-    assert 0.7 < np.mean(found) < 1.3  # of one draw 0.3 off
+        found.append(widths(runs, strength)[:2])
+    # Of one draw 0.2 off, more often down: what is measured is the height and the fall.
+    np.testing.assert_allclose(np.mean(found, axis=0), 1.0, atol=0.2)
 
 
 def smooth(t):
@@ -87,7 +116,16 @@ def steps(t):
     return value, slope * first, slope * second - 2 * value * slope * first**2
 
 
-@pytest.mark.parametrize(("truth", "share"), [(smooth, 0.1), (steps, 0.1), (steps, 0.3)])
+def bump(t):
+    z = (t - 5) / 0.6
+    height = np.exp(-(z**2) / 2)
+    return height + 0.2 * t, -z * height / 0.6 + 0.2, (z**2 - 1) * height / 0.36
+
+
+CASES = [(smooth, 0.1), (bump, 0.1), (bump, 0.3), (steps, 0.1), (steps, 0.3)]
+
+
+@pytest.mark.parametrize(("truth", "share"), CASES)
 def test_bands_cover_fixed_functions_and_their_derivatives(truth, share):
     """The posterior's own cover 98, 100, 100 % of the first and 93, 84, 87 % of the last."""
     wanted = truth(T)
@@ -101,7 +139,7 @@ def test_bands_cover_fixed_functions_and_their_derivatives(truth, share):
         )
     covered = np.mean(inside, axis=0)
     assert np.all(covered > 0.90)
-    assert np.all(covered < 0.99)
+    assert np.all(covered < 0.985)
 
 
 def test_rough_series_keep_the_bands_of_the_model(rng):
@@ -109,7 +147,7 @@ def test_rough_series_keep_the_bands_of_the_model(rng):
     x = np.cumsum(3 * rng.standard_normal(200))
     runs = [run_of(np.arange(200.0), x + rng.standard_normal(200))]
     strength = choose_strength(runs, Model(1), Given(), deviance)
-    assert measure_surprise(runs, strength) == 1.0
+    assert (widths(runs, strength) == 1.0).all()
 
 
 def test_means_of_dense_samples_lose_nothing(rng):

@@ -1,9 +1,10 @@
-"""The start by equations: right in the coefficients, and in its gradient."""
+"""The start by equations, then by linearized trajectories: coefficients, gradients, judgement."""
 
 import numpy as np
 import pytest
 
-from smnn_np import _start
+from smnn_np import _linearized, _start
+from smnn_np._linearized import start_from_trajectories
 from smnn_np._objective import Objective
 from smnn_np._start import EquationFit, start_from_equations
 from smnn_np.mechanism import Design
@@ -87,3 +88,65 @@ def test_too_few_nodes_leave_the_start_alone():
     before = flat.copy()
     start_from_equations(objective, flat)
     assert (flat == before).all()
+
+
+def frequencies(n, noise=0.0):
+    """Return an objective of n damped waves whose frequency is the feature, and parameters."""
+    draw, step = np.random.default_rng(0), np.full(40, 0.2)
+    t, x = np.concatenate([[0.0], np.cumsum(step)]), np.linspace(-1, 1, n)[:, None]
+    z = (np.exp(-0.1 * t) * np.cos((1.5 + 0.3 * x) * t))[:, :, None]
+    z += noise * draw.standard_normal(z.shape)
+    design = make_design(step)
+    x = np.hstack([x, draw.standard_normal((n, 3))])  # three features say nothing
+    network = Perceptron((4, 32, design.n_outputs), "tanh")
+    objective = Objective(network, design, 1.0, "squared_error", 1e-6, x, z, np.ones(n))
+    parameters = network.start(np.random.RandomState(0))
+    start_from_equations(objective, parameters)
+    return objective, parameters
+
+
+def test_linearized_trajectories_have_the_gradient_of_true_ones():
+    """At the outputs they were linearized at; away from there the gradient is that of the loss."""
+    objective, flat = frequencies(7)
+    objective.z[2, 5:9] = np.nan
+    rows = np.arange(7)
+    fit = _linearized._linearize(objective, flat, rows)
+    # Its derivatives are differences over a millionth.
+    gap = fit(flat, rows)[1] - objective(flat, rows)[1]
+    assert np.abs(gap).max() < 1e-4 * np.abs(objective(flat, rows)[1]).max()
+    moved = flat + 1e-2 * np.random.default_rng(0).standard_normal(len(flat))
+    gradient = fit(moved, rows)[1].copy()
+    assert_close(gradient, five_point_gradient(lambda p: fit(p, rows)[0], moved))
+
+
+def test_linearized_trajectories_go_where_descent_creeps():
+    objective, flat = frequencies(60)
+    rows = np.arange(60)
+    before = objective(flat, rows)[0]
+    start_from_trajectories(objective, flat)
+    assert objective(flat, rows)[0] < 0.15 * before
+
+
+def test_samples_left_out_judge_every_round(monkeypatch):
+    """A round that fits the others, and them worse, is undone and tried with fewer iterations."""
+    objective, flat = frequencies(60)
+    before, asked = flat.copy(), []
+
+    def worse(fit, parameters, n_samples, n_iter, *_):
+        asked.append((n_samples, n_iter))
+        parameters += 0.3
+
+    monkeypatch.setattr(_linearized, "lbfgs", worse)
+    start_from_trajectories(objective, flat)
+    assert (flat == before).all()
+    assert asked[:2] == [(48, 200), (48, 50)]
+
+
+def test_outliers_are_left_out_of_the_equations():
+    draw, step = np.random.default_rng(0), np.full(60, 0.2)
+    z = np.tile(waves(step)[1], (3, 1))[:, :, None]
+    z += 0.01 * draw.standard_normal(z.shape)
+    bad = draw.random(z.shape) < 0.05
+    kept = _start._without_outliers(np.where(bad, z + 5.0, z))
+    assert np.isnan(kept[bad]).all()
+    assert np.isnan(kept[~bad]).mean() < 0.01

@@ -139,9 +139,9 @@ def _least(sums, lane, n_lanes):
 
 @njit(**OPTIONS)
 def solve_blocks(
-    rows, listed, wanted, right_side, triangle, how, z, half, parts, verdict, left
+    rows, listed, wanted, right_side, triangle, x, how, z, half, parts, verdict, left
 ):  # fmt: skip
-    """Solve and refine z for ``right_side = (rhs, initial, target)``.
+    """Solve and refine z for ``right_side = (rhs, initial, target)``; x is room for a block.
 
     ``how = (prove, n_corrections, rounding)``. With `prove`, corrections are made until the
     solution is proven, and a series for which that takes more than `n_corrections` or which does
@@ -162,7 +162,7 @@ def solve_blocks(
     m = rows.coefficients.shape[3] * rows.coefficients.shape[4]
     stride = rows.length * m * n_lanes + len(rows.width)
     abreast, n_ends = n_abreast(rows), len(rows.ends)
-    x, share = np.zeros(stride), np.zeros(n_lanes)
+    share = np.zeros(n_lanes)
     norms, size = np.zeros((3, m * n_lanes)), np.zeros(m * n_lanes)
     sums, energies = np.zeros(5 * n_lanes), np.zeros(n_lanes)
     forced = np.zeros(n_lanes, np.bool_)

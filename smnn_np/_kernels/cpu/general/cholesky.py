@@ -90,8 +90,10 @@ def _add_initial(rows, listed, block, t, stride, front):
 
 
 @njit(**HELPER)
-def _add_central(rows, listed, block, t, central, stride, front):
+def _add_central(nodes, rows, listed, block, t, central, stride, front):
     """Add the normal products of the central rows around node t + 1."""
+    if len(nodes) != 3:  # nothing below is compiled then: a tuple of its own has a constant length
+        return
     n_lanes, orders, m = len(rows.lanes), n_orders(rows), n_dims(rows) * n_orders(rows)
     for lane in range(n_lanes):
         b = series_of(listed, block, lane, n_lanes)
@@ -164,8 +166,8 @@ def factor_cholesky(rows, listed, block, triangle, failed):
             fill_link(rows, listed, block, t, ratio, weight)
             _weigh_products(rows, t, templates, ratio, weight, square, scratch, products)
             _add_links(rows, products, ones, stride, front)
-        if len(rows.nodes) == 3 and t + 2 < rows.n_nodes:
-            _add_central(rows, listed, block, t, central, stride, front)
+        if t + 2 < rows.n_nodes:
+            _add_central(rows.nodes, rows, listed, block, t, central, stride, front)
         at = (block * rows.n_nodes + t) * m * stride
         _eliminate(rows, front, n, stride, taken, inverse, ones, triangle, at, good)
         for lane in range(n_lanes):

@@ -157,8 +157,10 @@ def _add_links(
 
 
 @njit(**HELPER)
-def _add_central(rows, listed, valid, block, t, central, y, a, at, half, bars):
+def _add_central(nodes, rows, listed, valid, block, t, central, y, a, at, half, bars):
     """Central rows around node t + 1 move with the sum of two steps and the mean of two weights."""
+    if len(nodes) != 3:  # as in `cholesky`
+        return
     s_bar, w_bar = bars
     n_lanes, orders, m = len(rows.lanes), n_orders(rows), n_dims(rows) * n_orders(rows)
     for lane in range(n_lanes):
@@ -248,7 +250,18 @@ def gradients(rows, listed, block, valid, rhs, initial, y, z, a, start, half, pa
                 rows, listed, valid, block, t, ratio, weight, tables, z, a, at, half, work,
                 of_y, of_a, sums, (s_bar, w_smooth_bar),
             )  # fmt: skip
-        if len(rows.nodes) == 3 and t + 2 < rows.n_nodes:
+        if t + 2 < rows.n_nodes:
             _add_central(
-                rows, listed, valid, block, t, central, z, a, at, half, (s_bar, w_smooth_bar)
+                rows.nodes,
+                rows,
+                listed,
+                valid,
+                block,
+                t,
+                central,
+                z,
+                a,
+                at,
+                half,
+                (s_bar, w_smooth_bar),
             )

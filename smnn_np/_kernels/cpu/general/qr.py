@@ -78,8 +78,10 @@ def _merge_initial(rows, listed, block, t, stride, front, line, cosine, sine, kn
 
 
 @njit(**HELPER)
-def _merge_central(rows, listed, block, t, central, stride, front, line, cosine, sine):
+def _merge_central(nodes, rows, listed, block, t, central, stride, front, line, cosine, sine):
     """Take in the central rows around node t + 1."""
+    if len(nodes) != 3:  # as in `cholesky`
+        return
     n_lanes, orders, m = len(rows.lanes), n_orders(rows), n_dims(rows) * n_orders(rows)
     for v in range(n_dims(rows)):
         line[:] = 0.0
@@ -138,9 +140,9 @@ def factor_qr(rows, listed, block, triangle, failed):
         if t + 1 < rows.n_nodes:
             fill_link(rows, listed, block, t, ratio, weight)
             _merge_links(rows, ratio, weight, stride, front, line, cosine, sine)
-        if len(rows.nodes) == 3 and t + 2 < rows.n_nodes:
+        if t + 2 < rows.n_nodes:
             _merge_central(
-                rows, listed, block, t, central, stride, front, line, cosine, sine
+                rows.nodes, rows, listed, block, t, central, stride, front, line, cosine, sine
             )  # fmt: skip
         at = (block * rows.n_nodes + t) * m * stride
         _finish_node(rows, front, n, stride, t, inverse, zeros, ones, triangle, at, failed)

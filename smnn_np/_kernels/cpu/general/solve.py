@@ -143,8 +143,10 @@ def central_row(central, z, low, middle, high, half):
 
 
 @njit(**HELPER)
-def _add_central_residual(rows, listed, block, t, central, z, at, half, squares, out, to):
+def _add_central_residual(nodes, rows, listed, block, t, central, z, at, half, squares, out, to):
     """Add ``A^T (b - A z)`` of the central rows around node t + 1."""
+    if len(nodes) != 3:  # as in `cholesky`
+        return
     n_lanes, orders, m = len(rows.lanes), n_orders(rows), n_dims(rows) * n_orders(rows)
     for lane in range(n_lanes):
         b = series_of(listed, block, lane, n_lanes)
@@ -234,8 +236,10 @@ def descend(
             _add_link_residual(
                 rows, ratio, minus, factorials, ones, z, at, half, work, of_links, x, local
             )
-        if len(rows.nodes) == 3 and t + 2 < rows.n_nodes:
-            _add_central_residual(rows, listed, block, t, central, z, at, half, of_links, x, local)
+        if t + 2 < rows.n_nodes:
+            _add_central_residual(
+                rows.nodes, rows, listed, block, t, central, z, at, half, of_links, x, local
+            )
         _eliminate(rows, t, triangle, (block * rows.n_nodes + t) * m * stride, x, local)
 
 

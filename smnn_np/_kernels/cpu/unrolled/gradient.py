@@ -58,7 +58,7 @@ def gradients(  # type: ignore[no-untyped-def]
             for node in load(p.machine.integer(0))
         )
         with p.machine.loop(p.n_nodes) as t:
-            inverse = abs(scale.inverse.get())
+            step, inverse = scale.step.get(), abs(scale.inverse.get())
             shrink, ratio = scale.advance(t)
             here, a_here = (
                 [[state.get() for state in part] for part in node] for node in (states, adjoint)
@@ -68,7 +68,7 @@ def gradients(  # type: ignore[no-untyped-def]
             matched = powers(ratio, p.n_orders) * p.n_dims
             grown = matched
             if not twofold:
-                grown = powers(p.scale(t), p.n_orders) * p.n_dims
+                grown = powers(step, p.n_orders) * p.n_dims
                 here = _scale(here, grown)
             bars_here = (c_bar, d_bar, weight_bars[0])
             if twofold:

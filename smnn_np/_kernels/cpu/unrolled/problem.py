@@ -13,38 +13,26 @@ not there, of weight 0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils
 
+from .course import Course
 from .staged import DOUBLE, Lanes, Machine, Number, powers
-
-
-class Course:
-    """Which index in time each lane is at: its own count, or counted back from the end."""
-
-    def __init__(self, machine: Machine, ends: Sequence[tuple[Any, Any]] = ()) -> None:
-        self.machine = machine
-        self.ends = ends  # what the first lane's count stops at, and where the second starts
-
-    def at(self, t: Any) -> list[Any]:
-        """Indices in time, one for all lanes or one for each."""
-        if not self.ends:
-            return [t]
-        (stop, start), builder = self.ends, self.machine.builder
-        return [self.machine.smaller(t, stop), builder.sub(start, t)]
 
 
 class Input:
     """An array (B|1, T|1, ...) seen from the lanes of a block."""
 
     def __init__(
-        self, machine: Machine, kind: Any, value: Any, series: list[Any], course: Course
-    ) -> None:
+        self, machine: Machine, kind: Any, value: Any, series: list[Any], course: Course,
+        plain: bool = False,
+    ) -> None:  # fmt: skip
         self.machine, self.course, builder = machine, course, machine.builder
         array = machine.context.make_array(kind)(machine.context, builder, value)
+        # One number for all entries stays in a register.
+        self._number = machine.spread(builder.load(array.data)) if plain else None
         self.shape = cgutils.unpack_tuple(builder, array.shape)
         self.core = machine.integer(1)
         for length in self.shape[2:]:
@@ -64,6 +52,8 @@ class Input:
 
     def get(self, row: list[Any], index: int | Any) -> Lanes:
         """An entry of every lane."""
+        if self._number is not None:
+            return self._number
         return self.machine.gather(self.pointers, self._offsets(row, index))
 
     def clamp(self, axis: int, index: int) -> Any:
@@ -129,6 +119,7 @@ class Problem:
         self.m = self.n_dims * self.n_orders
         self.n_nodes, self.n_initial = self.number("length"), self.number("n_initial_steps")
         self.n_ends = rows.types[rows.fields.index("ends")].count
+        self._are_plain = len(rows.types[rows.fields.index("plain")]) > 0
         self.nodes, self.gaps = self._courses()
         self._first = builder.mul(block, self.machine.integer(self.n_lanes // self.n_ends))
         array = context.make_array(listed)(context, builder, values[1])
@@ -167,7 +158,8 @@ class Problem:
     def input(self, name: str) -> Input:
         """An array of the rows."""
         course = self.gaps if name in ("steps", "weight_smooth") else self.nodes
-        return Input(self.machine, *self._field(name), self.series, course)
+        plain = self._are_plain and name in ("weight_equation", "weight_smooth")
+        return Input(self.machine, *self._field(name), self.series, course, plain)
 
     def array(self, kind: Any, value: Any) -> Input:
         """Another array of shape (B|1, T|1, ...)."""
@@ -316,15 +308,17 @@ class InitialWeights:
 
 
 class Scale:
-    """``1 / k_t``, carried from node to node: one division a node."""
+    """``k_t`` and its inverse, carried from node to node: one look-up and one division a node."""
 
     def __init__(self, p: Problem) -> None:
-        self.p, self.inverse = p, p.machine.state(1.0 / p.scale(p.machine.integer(0)))
+        first = p.scale(p.machine.integer(0))
+        self.p, self.step, self.inverse = p, p.machine.state(first), p.machine.state(1.0 / first)
 
     def advance(self, t: Any) -> tuple[list[Number], Lanes]:
         """Powers ``k_t^-r`` (m,), and ``s_t / k_{t+1}``; moves on to the next node."""
-        here, step, following = self.inverse.get(), self.p.scale(t), self.p.scale(self.p.plus(t, 1))
+        here, step, following = self.inverse.get(), self.step.get(), self.p.scale(self.p.plus(t, 1))
         after = 1.0 / following
+        self.step.set(following)
         self.inverse.set(after)
         # On an even grid exactly 1, which a step times its inverse need not be: sums then cancel
         # without rounding.
