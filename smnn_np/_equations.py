@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
+from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
 
 from ._arrays import bring_home, send_back
@@ -158,11 +159,17 @@ class EquationsMixin(BaseEstimator):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
         """Show in IPython's terminal what `print` shows."""
-        return {**super()._repr_mimebundle_(**kwargs), "text/plain": str(self)}
+        shown = {**super()._repr_mimebundle_(**kwargs), "text/plain": str(self)}
+        return {**shown, "text/html": self._html_repr()} if "text/html" in shown else shown
+
+    def _repr_html_inner(self) -> str:
+        """Show the same in other notebooks; scikit-learn 1.6 asks here, not at `_html_repr`."""
+        return self._html_repr()
 
     def _html_repr(self) -> str:
         """Show the equations above scikit-learn's diagram of the parameters."""
-        diagram = super()._html_repr()
+        known = hasattr(BaseEstimator, "_html_repr")  # from scikit-learn 1.7 on
+        diagram = super()._html_repr() if known else estimator_html_repr(self)
         if not hasattr(self, "_law"):
             return diagram
         lines = r" \\ ".join(line.replace(" = ", " &= ", 1) for line in self.to_latex())
