@@ -184,4 +184,6 @@ def score_r2(y: NDArray, predicted: NDArray, weight: NDArray | None) -> float:
         if seen.sum() > 1:
             share = None if weight is None else weight[seen]
             scores.append(r2_score(y[seen, column], predicted[seen, column], sample_weight=share))
+    if not scores:
+        raise ValueError("no column of y has two measurements: R^2 needs at least two.")
     return float(np.mean(scores))

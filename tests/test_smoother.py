@@ -277,3 +277,8 @@ def test_short_records_keep_some_noise():
             mean, std = model.predict(t, return_std=True)
             inside.append(np.mean(np.abs(mean - truth) < 1.96 * std))
     assert np.mean(inside) > 0.75
+
+
+def test_complex_samples_are_refused():
+    with pytest.raises(ValueError, match="y must hold real numbers"):
+        SMNNSmoother().fit(np.arange(9.0), 1j * np.arange(9.0))
