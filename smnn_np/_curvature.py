@@ -9,15 +9,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-_FIRST_STEP = 1e-6
+_FIRST_STEP = 1e-4
 _STEP = 0.1  # standard deviations
 _LONGEST = 1e-3  # no step is longer, in the coordinates as they come: curvature is local
-_N_ROUNDS = 5
 _ALIKE = 0.3  # by how much the curvature found again may differ
 
 
 def covariance_root(
-    gradient: Callable[[np.ndarray], np.ndarray], point: np.ndarray, floor: float
+    gradient: Callable[[np.ndarray], np.ndarray],
+    point: np.ndarray,
+    floor: float,
+    n_rounds: int = 5,
 ) -> np.ndarray:
     """Root W (n, n) of a covariance W W^T, the inverse of a deviance's half second derivatives.
 
@@ -29,9 +31,11 @@ def covariance_root(
         Where.
     floor : float
         Least curvature in any direction: what is known without data.
+    n_rounds : int
+        How often it is found again at most; one will do for the first step of a descent.
     """
     root, step = np.eye(len(point)), np.full(len(point), _FIRST_STEP)
-    for _ in range(_N_ROUNDS):
+    for _ in range(n_rounds):
         curvature = _half_second_derivatives(gradient, point, root * step) / np.outer(step, step)
         values, vectors = np.linalg.eigh(curvature)
         turned = root @ vectors

@@ -197,10 +197,12 @@ def read_states(y: Any, n_rows: int) -> np.ndarray:
             "this SMNNDiscoverer estimator requires y to be passed, but the target y is None."
         )
     try:
+        if np.iscomplexobj(y):
+            raise TypeError
         states = np.asarray(y, dtype=np.float64)
     except (TypeError, ValueError):
         raise ValueError(
-            "y must hold numbers (NaN where a sample is missing); turn other entries into numbers."
+            "y must hold real numbers (NaN where a sample is missing); turn others into such."
         ) from None
     if states.ndim not in (1, 2) or states.size == 0:
         raise ValueError(f"y must have shape (n,) or (n, n_states), not {states.shape}.")

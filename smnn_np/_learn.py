@@ -282,7 +282,7 @@ def _descend_mirrored(
         return problem(parameters) if gone(parameters) else (_WORTHLESS, np.zeros_like(parameters))
 
     mirrored = np.append(mirror(point[:-1] * problem.scale, i) / problem.scale, point[-1])
-    root = _metric_root(problem, mirrored)
+    root = _metric_root(problem, mirrored, 1)
     metric = root @ root.T / 2
     sudden = rates[i] * problem.step > _SUDDEN
     found = _minimize(held if sudden else problem, mirrored, metric=metric)
@@ -313,6 +313,6 @@ def _root(problem: Problem, best: np.ndarray) -> np.ndarray:
     return root * np.tile(problem.scale, len(problem.knots))[:, None]
 
 
-def _metric_root(problem: Problem, point: np.ndarray) -> np.ndarray:
+def _metric_root(problem: Problem, point: np.ndarray, n_rounds: int = 5) -> np.ndarray:
     """Root of a point's covariance, as the curvature has it; no wider than before the data."""
-    return covariance_root(lambda each: problem(each)[1], point, 1.0 / _WIDTH**2)
+    return covariance_root(lambda each: problem(each)[1], point, 1.0 / _WIDTH**2, n_rounds)

@@ -5,6 +5,8 @@ which a series counts as noise. Noise and drive follow from it, unless one of th
 
 References
 ----------
+Chung, Rabe-Hesketh, Dorie, Gelman, Liu (2013), A nondegenerate penalized likelihood estimator for
+variance parameters in multilevel models. Psychometrika 78, 685-709.
 Wahba (1978), Improper priors, spline smoothing and the problem of guarding against model errors in
 regression. J. R. Stat. Soc. B 40, 364-372.
 """
@@ -84,8 +86,14 @@ def deviance(runs: Sequence[Run], model: Model, given: Given) -> tuple[float, fl
 def profiled(
     runs: Sequence[Run], model: Model, given: Given, total: float, log_determinant: float
 ) -> tuple[float, float]:
-    """Deviance and noise variance from what the filter summed up."""
+    """Deviance and noise variance from what the filter summed up.
+
+    As if the noise's standard deviation had a density in proportion to itself near zero: without it
+    a record too short to show its noise has none at the maximum, and bands of no width.
+    """
     free = n_free(runs, model.order)
+    if given.noise is None and free > 1:
+        free -= 1
     level = given.level(model.drive, total / max(free, 1))
     height = free * np.log(2 * np.pi * level) + log_determinant + total / level
     return (float(height) if np.isfinite(height) else np.inf), level

@@ -54,8 +54,8 @@ class SMNNRegressor(FittingMixin, MultiOutputMixin, RegressorMixin, BaseEstimato
     n_substeps : int or "auto", default="auto"
         Steps of the solver for each step between nodes; "auto" by the pace of the targets.
     start : {"equations", "zero"}, default="equations"
-        Whether to fit the equations to the data before any is solved, or to start near y^(order) =
-        0.
+        Whether to fit equations, then linearized trajectories, to the data before descending, or
+        to start near y^(order) = 0.
     loss : {"squared_error", "huber"}, default="squared_error"
         Half the mean square, or that up to a tenth of the targets' spread and linear beyond.
     solver : {"adam", "lbfgs"}, default="adam"

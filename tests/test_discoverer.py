@@ -295,7 +295,7 @@ class TestErrors:
             fit(self.t, np.column_stack([self.t, np.full(8, np.nan)]))
         with pytest.raises(ValueError, match="Input y contains infinity, first in row 2, column 0"):
             fit(self.t, np.where(np.arange(8) == 2, np.inf, 1.0))
-        with pytest.raises(ValueError, match="y must hold numbers"):
+        with pytest.raises(ValueError, match="y must hold real numbers"):
             fit(self.t, ["a"] * 8)
         with pytest.raises(ValueError, match="y must have shape"):
             fit(self.t, np.zeros((8, 2, 2)))

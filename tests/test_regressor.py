@@ -420,3 +420,9 @@ def test_bad_calls_after_a_fit_are_named():
     model._parameters *= 1e200
     with pytest.raises((OverflowError, ValueError), match="overflow"):
         model.predict(X)
+
+
+def test_a_score_of_nothing_is_an_error():
+    X, y = oscillators(10)
+    with pytest.raises(ValueError, match="no column of y has two measurements"):
+        small().fit(X, y).score(X, np.full_like(y, np.nan))

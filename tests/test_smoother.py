@@ -262,3 +262,23 @@ def test_cross_validation_leaves_out_one_by_one(rng):
     height, level = left_out([run], Model(2, drive=0.7 / 0.2), Given(noise=0.2))
     assert_close(height, np.mean(np.square(rests)))
     assert level == pytest.approx(0.04)
+
+
+def test_short_records_keep_some_noise():
+    """At the maximum of the likelihood itself nearly none of these has any: bands of no width."""
+    inside = []
+    for n, order in ((10, 3), (20, 2), (20, 3), (40, 2)):
+        t = np.linspace(0, 6, n)
+        for seed in range(8):
+            truth = np.sin(2 * t + seed)
+            y = truth + 0.007 * np.random.default_rng(seed).standard_normal(n)
+            model = SMNNSmoother(order=order).fit(t, y)
+            assert model.noise_std_[0] > 1e-4
+            mean, std = model.predict(t, return_std=True)
+            inside.append(np.mean(np.abs(mean - truth) < 1.96 * std))
+    assert np.mean(inside) > 0.75
+
+
+def test_complex_samples_are_refused():
+    with pytest.raises(ValueError, match="y must hold real numbers"):
+        SMNNSmoother().fit(np.arange(9.0), 1j * np.arange(9.0))
