@@ -39,6 +39,13 @@ print(f"discoverer: {seconds_discovered:.1f} s of CPU, relative error {error_dis
 print("\n".join(discovered.equations()))
 
 # %%
+# Its counterpart of a loss curve is the path: models with fewer and fewer terms, each fitted anew
+# together with the states. Here 23 terms go at once, and the misfit leaps up when one of the seven
+# true ones goes as well.
+n_terms = [model.n_terms for model in discovered.path_]
+misfits = [model.misfit / lorenz.y.size for model in discovered.path_]
+
+# %%
 # By training through the solver
 # ------------------------------
 #
@@ -170,15 +177,21 @@ print("the right terms:", bool(((trained != 0) == (lorenz.coef != 0)).all()))
 RESULT = max(error_discovered, relative_error(trained))
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(11, 3.8), layout="constrained")
 axes[0].semilogy(losses, linewidth=0.8)
-axes[0].set(xlabel="iteration of the training", ylabel="loss, in units of the data's spread")
+axes[0].set(xlabel="iteration", ylabel="loss, in units of the data's spread")
 for cycle in range(1, N_CYCLES):
     axes[0].axvline(cycle * N_ITERATIONS, color="0.8", zorder=0)
 axes[0].set_title("Training; grey: thresholds", fontsize="medium")
+axes[1].semilogy(n_terms, misfits, "o-", color="C1")
+axes[1].axvline(np.count_nonzero(lorenz.coef), color="0.8", zorder=0)
+axes[1].invert_xaxis()
+axes[1].set(xlabel="terms left in three equations", ylabel="misfit per number, in noise")
+axes[1].set_title("Discovery; grey: the true number", fontsize="medium")
 spent = np.linspace(0, seconds, len(errors))
-axes[1].loglog(spent[1:], errors[1:], label="trained")
-axes[1].loglog(seconds_discovered, error_discovered, "o", color="C1", label="discovered")
-axes[1].set(xlabel="seconds of CPU", ylabel="relative error of the coefficients")
-axes[1].legend(fontsize=9)
+axes[2].loglog(spent[1:], errors[1:], label="trained")
+axes[2].loglog(seconds_discovered, error_discovered, "o", color="C1", label="discovered")
+axes[2].set(xlabel="seconds of CPU", ylabel="relative error of the coefficients")
+axes[2].set_title("Both", fontsize="medium")
+axes[2].legend(fontsize=9)
 plt.show()
