@@ -127,7 +127,9 @@ print(f"\nR = 6: worst error of x {best[:, 0].max():.1e}, of x'' {best[:, 2].max
 figure, panels = plt.subplots(1, 3, figsize=(9, 4.2), sharey=True, layout="constrained")
 for r, (panel, title) in enumerate(zip(panels, ("x", "x'", "x''"), strict=True)):
     for place, name in enumerate(SYSTEMS):
-        panel.semilogy([e[place, r] for e in errors.values()], "o-", label=name, markersize=4)
+        *alone, with_rows = (e[place, r] for e in errors.values())
+        panel.semilogy(alone, "o-", label=name, markersize=4)
+        panel.semilogy(len(alone), with_rows, f"C{place}o", markersize=4)
     panel.set_xticks(range(len(errors)))
     panel.set_xticklabels(
         [label.replace("R = ", "").replace(", rows differentiated", "\n+ rows") for label in errors]
@@ -137,7 +139,8 @@ for r, (panel, title) in enumerate(zip(panels, ("x", "x'", "x''"), strict=True))
     if r != 1:
         wanted = 1e-9 if r == 0 else 1e-6
         panel.axhline(wanted, color="0.3", linestyle=":", linewidth=1)
-        panel.text(0, wanted / 2, "wanted", va="top", fontsize=8, color="0.3")
+        place = len(errors) - 1
+        panel.text(place, wanted / 2, "wanted", ha="right", va="top", fontsize=8, color="0.3")
 panels[0].set_ylabel("largest error, relative to largest value")
 panels[2].legend(fontsize=8)
 plt.show()

@@ -165,15 +165,20 @@ for place, name in enumerate(("rate", "capacity")):
 axes["parameters"].set(
     xlabel="relative error", ylabel="share of trajectories below", xlim=(1e-6, 1)
 )
-axes["parameters"].legend(fontsize=8, loc="upper left")
+axes["parameters"].legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 axes["orbit"].plot(*longer.y.T, color="0.75", linewidth=4)
 axes["orbit"].plot(*orbit.y.T, ".", markersize=4, label="samples")
 axes["orbit"].plot(*predicted[400:].T, linewidth=0.8, label="predicted, ten periods")
 axes["orbit"].plot(0, 0, "ko")
-axes["orbit"].set(xlabel="x", ylabel="y", aspect="equal")
-axes["orbit"].legend(fontsize=8, loc="lower left")
+axes["orbit"].set(xlabel="x", ylabel="y", aspect="equal", title="Orbit; grey: truth")
+axes["orbit"].legend(fontsize=8, loc="center", bbox_to_anchor=(0.4, 0.5))
 axes["time"].semilogy(longer.t / (2 * np.pi), distance + 1e-6)
 axes["time"].axvspan(0, orbit.t[-1] / (2 * np.pi), color="0.92", zorder=0)
 axes["time"].text(0.1, 0.5, "samples", color="0.4", fontsize=8)
-axes["time"].set(xlabel="periods", ylabel="distance from the true place", ylim=(1e-5, 1))
+axes["time"].set(
+    xlabel="periods",
+    ylabel="distance, in half axes",
+    title="From the true place",
+    ylim=(1e-5, 1),
+)
 plt.show()

@@ -25,7 +25,7 @@ LARGEST = {
     "plot_paper_linear_odes": 1.0,
     "plot_paper_lorenz": 0.05,
     "plot_paper_orbit_growth": 0.005,
-    "plot_paper_sea_surface": 0.93,
+    "plot_paper_sea_surface": 0.9,
     "plot_regressor": 0.15,
     "plot_smoother": 0.06,
     "plot_solve_ivp": 0.02,
