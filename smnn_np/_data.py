@@ -197,9 +197,10 @@ def read_states(y: Any, n_rows: int) -> np.ndarray:
             "this SMNNDiscoverer estimator requires y to be passed, but the target y is None."
         )
     try:
-        if np.iscomplexobj(y):
+        states = np.asarray(y)
+        if states.dtype.kind == "c":
             raise TypeError
-        states = np.asarray(y, dtype=np.float64)
+        states = states.astype(np.float64, copy=False)
     except (TypeError, ValueError):
         raise ValueError(
             "y must hold real numbers (NaN where a sample is missing); turn others into such."
