@@ -210,8 +210,10 @@ def test_so_it_is_if_the_matrices_of_the_threads_do_not_fit(gpu, monkeypatch):
 
 
 @pytest.mark.skipif(not _cuda_import.SIMULATED, reason="watches the stand-in")
-def test_the_host_waits_for_the_device_as_often_whatever_the_size(gpu, monkeypatch):
+@pytest.mark.parametrize("n_chunks", [1, 2])
+def test_the_host_waits_for_the_device_as_often_whatever_the_size(n_chunks, gpu, monkeypatch):
     """For: inputs, failures, zeros; then for y_bar, failures, gradients."""
+    monkeypatch.setattr(device, "choose_chunks", lambda *sizes: n_chunks)
     waits = []
     for name in ("get", "item", "__bool__", "__float__", "__int__"):
         ask = getattr(gpu.xp.ndarray, name)

@@ -112,12 +112,11 @@ class Arena:
             kernel.start(xp, n_threads, self._data, where, correction, n_corrections)
 
         start(begin, 0)
+        # All corrections are queued, and those that no series wants return at once: to ask the
+        # device first would empty its queue.
         for correction in range(n_corrections + 1):
             for step in each:
                 start(step, correction)
-            # The one question to the device: another correction is four more kernels.
-            if correction > 0 and not self.states()[4].any():
-                break
         start(end, n_corrections)
 
     def states(self) -> Array:
