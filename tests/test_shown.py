@@ -34,12 +34,12 @@ def learned():
 
 
 class TestSmoother:
-    @pytest.mark.parametrize(
-        ("order", "left"), [(1, "x'"), (3, "x'''"), (4, "x^(4)")]
-    )  # fmt: skip
+    @pytest.mark.parametrize(("order", "left"), [(1, "x'"), (3, "x'''"), (4, "x^(4)")])
     def test_a_spline_has_no_coefficients(self, order, left):
         model = smoothed(order=order, drive_std=12.0)
         assert model.equations() == [f"{left} = q w, q = 12, noise 0.05"]
+        dots = {1: r"\dot{x} = ", 3: r"\dddot{x} = ", 4: "x^{(4)} = "}
+        assert model.to_latex()[0].startswith(dots[order])
 
     def test_given_coefficients_with_their_signs(self):
         model = smoothed([4.0, -0.5, 0.0])
