@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
-from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
 
 from ._arrays import bring_home, send_back
 from ._data import read_controls, read_points
+from ._shown import ShownMixin
 from .simulate import FittedLaw
 from .text import (
     format_equations,
@@ -19,7 +18,7 @@ from .text import (
 )
 
 
-class EquationsMixin(BaseEstimator):
+class EquationsMixin(ShownMixin):
     """Methods of an estimator that has fitted a law."""
 
     order: int
@@ -30,6 +29,7 @@ class EquationsMixin(BaseEstimator):
     n_features_in_: int
     _law: FittedLaw
     _y_is_1d: bool
+    _fitted_by = "_law"
 
     def equations(self, errors: bool = False) -> list[str]:
         """Write the equations, as ``x' = -10.0 x + 10.0 y``; right-hand sides parse with sympy.
@@ -152,25 +152,3 @@ class EquationsMixin(BaseEstimator):
             controls = read_controls(controls, len(times), self.n_features_in_ - 1)
         path = self._law.integrate(start, times, controls)
         return send_back(path[:, 0] if self._y_is_1d and self.order == 1 else path, t)
-
-    def __str__(self) -> str:
-        lines = self.equations() if hasattr(self, "_law") else []
-        return "\n".join([repr(self), *lines])
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        """Show in IPython's terminal what `print` shows."""
-        shown = {**super()._repr_mimebundle_(**kwargs), "text/plain": str(self)}
-        return {**shown, "text/html": self._html_repr()} if "text/html" in shown else shown
-
-    def _repr_html_inner(self) -> str:
-        """Show the same in other notebooks; scikit-learn 1.6 asks here, not at `_html_repr`."""
-        return self._html_repr()
-
-    def _html_repr(self) -> str:
-        """Show the equations above scikit-learn's diagram of the parameters."""
-        known = hasattr(BaseEstimator, "_html_repr")  # from scikit-learn 1.7 on
-        diagram = super()._html_repr() if known else estimator_html_repr(self)
-        if not hasattr(self, "_law"):
-            return diagram
-        lines = r" \\ ".join(line.replace(" = ", " &= ", 1) for line in self.to_latex())
-        return f"<div>$$\\begin{{aligned}} {lines} \\end{{aligned}}$$</div>{diagram}"

@@ -137,12 +137,22 @@ class SeriesFit:
             total = total + ((one - two) / (2 * SHIFT)) ** 2
         return np.asarray(total)
 
+    @property
+    def by_function(self) -> bool:
+        """Whether the coefficients are a user's function of time."""
+        return not isinstance(self.strength.model.law, Knots | None)
+
     def coefficients(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Knots (K,), learned coefficients and standard errors (K, R), in the user's units."""
-        learned, powers = self.learned, self.units.powers(self.order)
-        assert learned is not None
-        knots = learned.law.times * self.units.time + self.units.origin
-        return knots, learned.law.values * powers, learned.std * powers
+        """Knots (K,), coefficients and standard errors there (K, R), in the user's units.
+
+        Coefficients that were not learned have errors of zero; a function of time has no knots.
+        """
+        law, powers = self.strength.model.law, self.units.powers(self.order)
+        law = Knots(np.zeros(1), np.zeros((1, self.order))) if law is None else law
+        assert isinstance(law, Knots)
+        knots = law.times * self.units.time + self.units.origin
+        std = np.zeros_like(law.values) if self.learned is None else self.learned.std
+        return knots, law.values * powers, std * powers
 
     def effects(self) -> np.ndarray:
         """Effects of the covariates in each run (n_runs, p)."""

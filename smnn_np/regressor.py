@@ -4,7 +4,7 @@ import warnings
 from typing import Any, Self
 
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._arrays import on_gpu
 from ._fitting import FittingMixin
+from ._linear import EmittedMixin
 from ._reading import read_features
 from ._settings import check_length
 from ._training import new_adam
@@ -19,7 +20,7 @@ from ._trajectories import score_trajectories, shape_like
 from .mechanism import Mechanism
 
 
-class SMNNRegressor(FittingMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class SMNNRegressor(FittingMixin, MultiOutputMixin, RegressorMixin, EmittedMixin):
     """Mechanistic neural network: features -> perceptron -> linear ODE -> trajectory.
 
     A perceptron turns the features of a sample into a linear ODE: coefficients, right-hand side and

@@ -5,19 +5,20 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._arrays import bring_home, send_back
 from ._asked import check_finite, cut_runs, read_coefficients, read_stds
-from ._data import as_columns, mean_r2, read_groups, read_states
+from ._data import as_columns, mean_r2, name_states, read_groups, read_states
+from ._linear import SmoothedMixin
 from ._marginal import CRITERIA
 from ._smoothing import Wish, fit_series
 
 _MAX_ORDER = 8
 
 
-class SMNNSmoother(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class SMNNSmoother(MultiOutputMixin, RegressorMixin, SmoothedMixin):
     """Smooth measured series, and their derivatives, as solutions of a linear ODE.
 
     Each series is a sample of x plus white noise, and x obeys, with x^(r) its r-th derivative,
@@ -56,6 +57,8 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Times of the varying coefficients; only if there are any.
     effects_ : ndarray of shape (n_series, n_runs, n_covariates)
         What a unit of each covariate adds to a series.
+    state_names_ : list of str
+        Names of the series: the columns of a DataFrame, else x, y, z, else x0, x1, ...
     n_features_in_ : int
         Columns of t: one for time and one for each covariate.
 
@@ -138,7 +141,7 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, BaseEstimator):
             )
             for s, *given in zip(range(series.shape[1]), *stds, strict=True)
         ]
-        self._describe()
+        self._describe(name_states(y, series.shape[1]))
         return self
 
     def predict(
@@ -261,9 +264,9 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, BaseEstimator):
             return len(values)
         return order
 
-    def _describe(self) -> None:
+    def _describe(self, names: list[str]) -> None:
         """Fill the public attributes."""
-        fits = self._fits
+        fits, self.state_names_ = self._fits, names
         self.order_ = np.array([fit.order for fit in fits])
         self.noise_std_ = np.array([fit.noise for fit in fits])
         self.drive_std_ = np.array([fit.drive for fit in fits])

@@ -6,22 +6,24 @@ One grammar serves every function here. A *target* is the name of a state (``x``
 per term, and a coefficient that is exactly zero is a term that is not in the equation.
 """
 
-import math
 import re
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._notation import (
+    QUOTE,
+    latex_name,
+    latex_number,
+    latex_rate,
+    number_with_error,
+    plain_number,
+    sum_of_terms,
+)
 from ._optional import import_optional
 
 _TOKEN = re.compile(r"(?P<call>[^\W\d]\w*)(?=\()|(?P<name>[^\W\d]\w*'*)|\^(?P<power>-?\d+)")
-_GREEK = re.compile(
-    "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|pi|"
-    "rho|sigma|tau|upsilon|phi|chi|psi|omega"
-)
-_SIGNIFICANT_DIGITS = 6
-_QUOTE = "'"
 
 
 def clean_name(name: str) -> str:
@@ -94,7 +96,7 @@ def format_equations(
     errors = _errors(coef_std, targets, terms)
     written = [_parseable(term) for term in terms]
     return [
-        f"{target}{_QUOTE * order} = {_sum_of_terms(written, row, _plain_numbers(row, row_std))}"
+        f"{target}{QUOTE * order} = {sum_of_terms(written, row, _plain_numbers(row, row_std))}"
         for target, row, row_std in zip(targets, matrix, errors, strict=True)
     ]
 
@@ -136,8 +138,8 @@ def format_equations_with_errors(
     lines = []
     for target, row, row_std in zip(targets, matrix, errors, strict=True):
         pairs = zip(row.tolist(), row_std.tolist(), strict=True)
-        numbers = [_number_with_error(abs(value), std) for value, std in pairs]
-        lines.append(f"{target}{_QUOTE * order} = {_sum_of_terms(terms, row, numbers)}")
+        numbers = [number_with_error(abs(value), std) for value, std in pairs]
+        lines.append(f"{target}{QUOTE * order} = {sum_of_terms(terms, row, numbers)}")
     return lines
 
 
@@ -172,9 +174,9 @@ def latex_equations(
     written = [_latex_term(term) for term in terms]
     lines = []
     for target, row, row_std in zip(targets, matrix, errors, strict=True):
-        numbers = [_latex_number(number) for number in _plain_numbers(row, row_std)]
-        right = _sum_of_terms(written, row, numbers, space="\\, ")
-        lines.append(f"{_latex_rate(target, order)} = {right}")
+        numbers = [latex_number(number) for number in _plain_numbers(row, row_std)]
+        right = sum_of_terms(written, row, numbers, space="\\, ")
+        lines.append(f"{latex_rate(target, order)} = {right}")
     return lines
 
 
@@ -230,20 +232,6 @@ def _as_matrix(
     return matrix
 
 
-def _sum_of_terms(
-    terms: list[str], row: NDArray[np.float64], numbers: list[str], space: str = " "
-) -> str:
-    """Join the non-zero terms of one equation: signs between, the constant as a bare number."""
-    text = ""
-    for term, value, number in zip(terms, row.tolist(), numbers, strict=True):
-        if value == 0:
-            continue
-        sign = "-" if value < 0 else "+" if text else ""
-        text += f" {sign} " if text else sign
-        text += number if term == "1" else f"{number}{space}{term}"
-    return text or "0"
-
-
 def _errors(
     coef_std: ArrayLike | None, targets: list[str], terms: list[str]
 ) -> NDArray[np.float64]:
@@ -255,61 +243,12 @@ def _errors(
 def _plain_numbers(row: NDArray[np.float64], row_std: NDArray[np.float64]) -> list[str]:
     """Write the magnitude of every coefficient of one equation."""
     pairs = zip(row.tolist(), row_std.tolist(), strict=True)
-    return [_plain_number(abs(value), std) for value, std in pairs]
-
-
-def _plain_number(value: float, std: float = 0.0) -> str:
-    """Write as many digits as the error leaves, the shortest text that reads back as them."""
-    digits = _SIGNIFICANT_DIGITS
-    if math.isfinite(std) and std > 0 and value > 0:
-        wanted = math.floor(math.log10(value)) - math.floor(math.log10(std)) + 2
-        digits = max(2, min(wanted, digits))
-    return repr(float(f"{value:.{digits}g}"))
-
-
-def _number_with_error(value: float, std: float) -> str:
-    """Write ``(value ± std)`` with two digits of the error and at most six of the value."""
-    if value == 0 or not (math.isfinite(std) and std > 0):
-        return _plain_number(value)
-    largest = max(value, std)
-    exponent = math.floor(math.log10(largest))
-    if exponent >= _SIGNIFICANT_DIGITS or exponent < -4:
-        inner = _number_with_error(value / 10.0**exponent, std / 10.0**exponent)
-        return f"{inner}e{exponent:+03d}"
-    decimals = 1 - math.floor(math.log10(float(f"{std:.1e}")))
-    decimals_shown = max(0, min(decimals, _SIGNIFICANT_DIGITS - 1 - exponent))
-    rounded = round(value, min(decimals, decimals_shown))
-    if decimals > decimals_shown:
-        return f"({rounded:.{decimals_shown}f} ± {std:.1e})"
-    return f"({rounded:.{decimals_shown}f} ± {round(std, decimals):.{decimals_shown}f})"
+    return [plain_number(abs(value), std) for value, std in pairs]
 
 
 def _parseable(term: str) -> str:
     """Spell rates so that a parser reads them as names: ``x'`` becomes ``x_dot``."""
-    return term.replace(_QUOTE, "_dot")
-
-
-def _latex_number(number: str) -> str:
-    """Set a plain number for LaTeX."""
-    mantissa, _, exponent = number.partition("e")
-    return f"{mantissa} \\times 10^{{{int(exponent)}}}" if exponent else number
-
-
-def _latex_name(name: str) -> str:
-    """Set one name: a letter in italics, a word upright, Greek as its letter, digits below."""
-    if name.endswith(_QUOTE):
-        return _latex_rate(name.rstrip(_QUOTE), len(name) - len(name.rstrip(_QUOTE)))
-    stem, digits = re.fullmatch(r"(.*?)_?(\d*)", name).groups()  # type: ignore[union-attr]
-    if _GREEK.fullmatch(stem):
-        stem = f"\\{stem}"
-    elif len(stem) > 1:
-        stem = f"\\mathrm{{{stem.replace('_', chr(92) + '_')}}}"
-    return f"{stem}_{{{digits}}}" if digits else stem
-
-
-def _latex_rate(name: str, order: int) -> str:
-    """Set the derivative of a name with as many dots as its order."""
-    return f"\\{'d' * order}ot{{{_latex_name(name)}}}"
+    return term.replace(QUOTE, "_dot")
 
 
 def _latex_term(term: str) -> str:
@@ -318,7 +257,7 @@ def _latex_term(term: str) -> str:
     def replace(match: re.Match[str]) -> str:
         if match["call"]:
             return f"\\operatorname{{{match['call']}}}"
-        return f"^{{{match['power']}}}" if match["power"] else _latex_name(match["name"])
+        return f"^{{{match['power']}}}" if match["power"] else latex_name(match["name"])
 
     return _TOKEN.sub(replace, term).replace(" ", "\\, ")
 

@@ -102,6 +102,12 @@ def test_latex():
     )
 
 
+def test_latex_of_a_name_with_a_letter_below():
+    (line,) = text.latex_equations(["y_q"], ["y_q", "hare_count_v", "y_qv"], [[1, 2, 3]])
+    right = r"1.0\, y_{q} + 2.0\, \mathrm{hare\_count}_{v} + 3.0\, \mathrm{y\_qv}"
+    assert line == rf"\dot{{y_{{q}}}} = {right}"
+
+
 def test_sympy_keeps_full_precision_and_every_name():
     names = ["S", "I", "E", "N", "lambda", "beta", "hare", "x'"]
     symbols = [sympy.Symbol(name.replace("'", "_dot")) for name in names]
