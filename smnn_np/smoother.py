@@ -271,13 +271,14 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, SmoothedMixin):
         self.noise_std_ = np.array([fit.noise for fit in fits])
         self.drive_std_ = np.array([fit.drive for fit in fits])
         self.effects_ = np.stack([fit.effects() for fit in fits])
+        for name in ("coef_", "coef_std_", "knots_"):
+            self.__dict__.pop(name, None)  # of an earlier fit
         if isinstance(self.coefficients, str):
-            knots, coef, std = zip(*(fit.coefficients() for fit in fits), strict=True)
-            self.coef_, self.coef_std_ = np.stack(coef), np.stack(std)
+            knots, *learned = zip(*(fit.coefficients() for fit in fits), strict=True)
             if self.coefficients == "varying":
                 self.knots_ = knots[0]
-            else:
-                self.coef_, self.coef_std_ = self.coef_[:, 0], self.coef_std_[:, 0]
+            which = slice(None) if self.coefficients == "varying" else 0
+            self.coef_, self.coef_std_ = (np.stack(each)[:, which] for each in learned)
 
     def _find_runs(self, groups: np.ndarray | None, n_rows: int) -> np.ndarray:
         """Find each row's run among the fitted ones."""

@@ -241,3 +241,13 @@ def test_standard_errors_follow_the_noise():
         mean, std = model.predict(t, derivative=2, return_std=True)
         wanted = -sum(a * w**2 * np.sin(w * t) for a, w in zip((1.0, 0.5), sines, strict=True))
         assert np.median(np.abs(mean - wanted)) < np.median(std) < 30 * noise
+
+
+def test_a_refit_forgets_what_was_learned(rng):
+    t = np.linspace(0.0, 12.0, 80)
+    model = SMNNSmoother(order=2, coefficients="constant").fit(t, np.sin(2 * t))
+    assert model.coef_.shape == model.coef_std_.shape == (1, 2)
+    model.set_params(coefficients="varying", n_knots=3).fit(t, np.sin(2 * t))
+    assert model.coef_.shape == model.coef_std_.shape == (1, 3, 2)
+    model.set_params(coefficients=None).fit(t, np.sin(2 * t) + 0.1 * rng.standard_normal(80))
+    assert not {"coef_", "coef_std_", "knots_"} & vars(model).keys()
