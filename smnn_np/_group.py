@@ -8,7 +8,7 @@ factorization is believed or not (`smnn_np._kernels.cpu.blocks`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,8 @@ from ._twofold import Solved, Twofold, parts_of
 from .taylor import Array, TaylorRows
 
 N_CORRECTIONS = {"auto": 3, "cholesky": 1, "qr": 8}
-CHUNK = 2**17  # numbers of a triangle that are worked on at once, so that they stay in the cache
+KEPT = 2**17  # numbers of triangles that a thread keeps: more would leave the cache
+CHUNK = 2**15  # unknowns that are worked on at once, for the same reason
 
 RightSide = tuple[Array, Array, Array]  # rhs, initial, and what is added to A^T b, (B|1, T|1, m)
 Use = Callable[[Solved], None]
@@ -28,6 +29,18 @@ Use = Callable[[Solved], None]
 
 class SingularError(Exception):
     """Some rows leave an unknown undetermined; carries the series and the node."""
+
+
+class Outcome(NamedTuple):
+    """What the kernels say of each series: see `cpu.solve_blocks`."""
+
+    status: NDArray
+    verdict: NDArray
+    left: NDArray
+
+    def of(self, places: slice | NDArray) -> Outcome:
+        """The same of some series."""
+        return Outcome(*(each[places] for each in self))
 
 
 class Group:
@@ -61,8 +74,10 @@ class Group:
         self.valid = np.ones(len(series), dtype=bool)
         self.change = 0.0
         self._parts = split(-(-len(series) // rows.n_abreast))
-        self._chunk = max(1, CHUNK // rows.triangle_size // rows.length)  # blocks
-        self.keep = len(self._parts[-1]) <= self._chunk if keep is None else keep
+        self._chunk = max(1, CHUNK // self._stride)  # blocks
+        self._apart = rows.length * rows.triangle_size  # numbers from one triangle to the next
+        few = len(self._parts[-1]) <= max(1, KEPT // self._apart)
+        self.keep = few if keep is None else keep
         self._status = np.full(len(series), -1)
         self._factorized = False
         self._kept: dict[int, Twofold] = {}  # by first block
@@ -76,51 +91,71 @@ class Group:
         With `twofold`, solutions whose gradients need a low half get one. With `keep`, these are
         kept, to be handed over beside later solutions.
         """
-        verdict, left = np.full(len(self.series), cpu.FINE), np.zeros(len(self.series))
+        n = len(self.series)
+        outcome = Outcome(self._status, np.full(n, cpu.FINE), np.zeros(n))
 
         def work(number: int) -> None:
             part, chunk = self._parts[number], self._chunk
             z, x = empty(min(chunk, len(part)) * self._stride), zeros(self._stride)
-            own = None if self.keep else self._allocate(min(chunk, len(part)))
+            room = self._allocate(0 if self.keep else 1)
             for first in range(part.start, part.stop, chunk):
                 last = min(first + chunk, part.stop)
                 some = self._of_series(first, last)
-                triangle = self._of_blocks(first, last) if own is None else own
-                sound = self._factorize(some, triangle)
+                its = outcome.of(some)
                 kept = None if keep else self._kept.get(first)
                 if twofold and kept:  # half a gradient in two halves is of no use
-                    verdict[some][kept.needed] = cpu.ROUNDED
-                problem = self.rows, self.series[some], sound, right_side, triangle, x
-                halves = self._refine(problem, z, twofold, verdict[some], left[some])
-                wanted = sound & (verdict[some] == cpu.FINE)
+                    its.verdict[kept.places[kept.needed]] = cpu.ROUNDED
+                triangle = self._of_blocks(first, last) if self.keep else room
+                halves = self._refine(some, right_side, triangle, x, z, twofold, its)
+                wanted = self._sound(some) & (its.verdict == cpu.FINE)
                 use(Solved(number, self.series[some], wanted, z, halves, kept))
                 if keep and halves:
                     self._kept[first] = halves
 
         in_parallel(work, range(len(self._parts)))
         self._factorized = self.keep
-        self.change = float(left.max())
+        self.change = float(outcome.left.max())
         broken = self.valid & (self._status >= 0)
         if self.factorization == "auto":
-            return broken | (verdict == cpu.REJECTED)
+            return broken | (outcome.verdict == cpu.REJECTED)
         self._refuse(broken, self._status)
-        self._refuse(verdict >= 0, verdict)
+        self._refuse(outcome.verdict >= 0, outcome.verdict)
         return broken
 
     def _refine(
-        self, problem: tuple[Any, ...], z: Array, twofold: bool, verdict: NDArray, left: NDArray
-    ) -> Twofold | None:
-        """Solve for some series; give those a low half that need it."""
+        self, some: slice, right_side: RightSide, triangle: Array, x: Array, z: Array,
+        twofold: bool, outcome: Outcome,
+    ) -> Twofold | None:  # fmt: skip
+        """Solve for some series, factorized on the way; give those a low half that need it."""
         rows, name = self.rows, self.factorization
         rounding = cpu.ROUNDING if twofold and name != "cholesky" else np.inf
         how = name == "auto", N_CORRECTIONS[name], rounding
-        after = verdict, left
-        if not cpu.solve_blocks(*problem, how, z, 0, parts_of(rows, False), *after):
+
+        def run(listed: NDArray, sound: NDArray, z: Array, half: int, outcome: Outcome) -> int:
+            fresh = not (self._factorized or (self.keep and half))
+            left_side = triangle, self._apart * self.keep, fresh, (0,) * (name == "qr")
+            parts = parts_of(rows, half > 0)
+            return cpu.solve_blocks(
+                rows, listed, sound, right_side, left_side, x, how, z, half, parts, *outcome
+            )
+
+        series, sound = self.series[some], self._sound(some)
+        if not run(series, sound, z, 0, outcome):
             return None
-        halves = Twofold(np.concatenate([z, np.zeros(len(z))]), verdict == cpu.ROUNDED)
-        cpu.solve_blocks(*problem, how, halves.z, len(z), parts_of(rows, True), *after)
-        verdict[halves.needed] = cpu.FINE
+        needed = outcome.verdict == cpu.ROUNDED
+        blocks = self._blocks_of(needed)
+        places = np.flatnonzero(np.isin(np.arange(len(needed)) // rows.n_abreast, blocks))
+        high = z.reshape(-1, self._stride)[blocks].ravel()
+        halves = Twofold(np.concatenate([high, np.zeros(len(high))]), places, needed[places])
+        run(series[places], sound[places], halves.z, len(high), outcome.of(places))
+        outcome.verdict[needed] = cpu.FINE
         return halves
+
+    def _blocks_of(self, needed: NDArray) -> NDArray:
+        """Blocks with a series that needs a low half; all of them where triangles are kept."""
+        if self.keep:
+            return np.arange(-(-len(needed) // self.rows.n_abreast))
+        return np.unique(np.flatnonzero(needed) // self.rows.n_abreast)
 
     def invert(self, variance: Array, covariance: Array, lagged: Array) -> None:
         """Write entries of ``(A^T A)^-1`` to those outputs that are not empty."""
@@ -136,10 +171,14 @@ class Group:
         rows = self.rows
         return rows.length * rows.n_unknowns * len(rows.lanes) + len(rows.width)
 
+    def _sound(self, some: slice) -> NDArray:
+        """Which of some series can be solved for, as far as is known."""
+        return self.valid[some] & (self._status[some] < 0)
+
     def _allocate(self, n_blocks: int) -> Array:
         """Room for the triangles of some blocks."""
         rows = self.rows
-        size = n_blocks * rows.length * rows.triangle_size + len(rows.width)
+        size = n_blocks * self._apart + len(rows.width)
         # General kernels read a few numbers that none of them has written.
         return empty(size) if rows.sizes else zeros(size)
 
@@ -149,15 +188,8 @@ class Group:
 
     def _of_blocks(self, first: int, last: int) -> Array:
         """The kept triangles of blocks first .. last - 1."""
-        size = self.rows.length * self.rows.triangle_size
-        return self._triangle[first * size : last * size + len(self.rows.width)]
-
-    def _factorize(self, some: slice, triangle: Array) -> NDArray:
-        """Factorize if that is not done; returns the series that can be solved for."""
-        if not self._factorized:
-            kernel = cpu.qr_blocks if self.factorization == "qr" else cpu.cholesky_blocks
-            kernel(self.rows, self.series[some], triangle, self._status[some])
-        return self.valid[some] & (self._status[some] < 0)
+        apart = self._apart
+        return self._triangle[first * apart : last * apart + len(self.rows.width)]
 
     def _inspect(self, kernel: Callable[..., None], *outputs: Array) -> None:
         """Run a kernel on the triangles of all series."""

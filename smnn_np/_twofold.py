@@ -18,9 +18,20 @@ from .taylor import Array, TaylorRows
 
 
 class Twofold(NamedTuple):
-    """High halves of some blocks, then their low halves, and which series (n,) need the latter."""
+    """High halves of some blocks of those solved, then their low halves.
+
+    Attributes
+    ----------
+    z : ndarray
+        The scaled unknowns.
+    places : ndarray of int
+        The series of these blocks: where they stand among all that were solved.
+    needed : ndarray of bool
+        Which of them need the low half.
+    """
 
     z: Array
+    places: NDArray
     needed: NDArray
 
 
@@ -63,26 +74,24 @@ def add_gradients(
 ) -> None:
     """Add the gradients of some blocks, given y (B, T, m) and the adjoint solution `solved`."""
     series, a, wanted = solved.series, solved.z, solved.wanted
-    if solved.twofold or solved.kept:
-        z, a_twofold, needed = _in_halves(rows, solved, y)
+    if solved.twofold:  # it has all blocks that `kept` has: these were forced to
+        z, a_twofold, places = _in_halves(rows, solved, y), solved.twofold.z, solved.twofold.places
         cpu.gradient_blocks(
-            rows, series, wanted & needed, *right_side, y, z, a_twofold, len(a),
+            rows, series[places], wanted[places], *right_side, y, z, a_twofold, len(z) // 2,
             parts_of(rows, True), bars,
         )  # fmt: skip
-        wanted = wanted & ~needed
+        wanted = wanted & ~np.isin(np.arange(len(series)), places)
     cpu.gradient_blocks(rows, series, wanted, *right_side, y, a, a, 0, parts_of(rows, False), bars)
 
 
-def _in_halves(rows: TaylorRows, solved: Solved, y: Array) -> tuple[Array, Array, NDArray]:
-    """A solution and its adjoint in halves, and the series (n,) whose blocks need them."""
-    size, n = len(solved.z), len(solved.series)
-    both = [each for each in (solved.twofold, solved.kept) if each]
-    needed = np.logical_or.reduce([each.needed for each in both])
-    blocks = np.logical_or.reduceat(needed, np.arange(0, n, rows.n_abreast))
-    a = solved.twofold.z if solved.twofold else np.concatenate([solved.z, np.zeros(size)])
-    if solved.kept:
-        z = solved.kept.z
-    else:
-        z = np.zeros(2 * size)
-        cpu.gather_blocks(rows, solved.series, solved.wanted, y, z)
-    return z, a, np.repeat(blocks, rows.n_abreast)[:n]
+def _in_halves(rows: TaylorRows, solved: Solved, y: Array) -> Array:
+    """The solution of which `solved` is the adjoint, in halves, of the blocks that have two."""
+    assert solved.twofold is not None
+    places, kept = solved.twofold.places, solved.kept
+    halves = np.zeros((2, len(solved.twofold.z) // 2))
+    cpu.gather_blocks(rows, solved.series[places], solved.wanted[places], y, halves[0])
+    if kept:
+        here, there = places[:: rows.n_abreast], kept.places[:: rows.n_abreast]
+        known = kept.z.reshape(2, len(there), -1)[:, np.isin(there, here)]
+        halves.reshape(2, len(here), -1)[:, np.isin(here, there)] = known
+    return halves.ravel()

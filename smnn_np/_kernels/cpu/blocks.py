@@ -54,24 +54,28 @@ def _failure(rows, failed, place):
     return node
 
 
-@njit(**OPTIONS)
-def cholesky_blocks(rows, listed, triangle, status):
-    """Factorize; status (n,) is -1 or the node of a bad pivot."""
-    abreast, failed = n_abreast(rows), np.zeros(len(rows.lanes))
-    for block in range(-(-listed.size // abreast)):
-        kernel.factor_cholesky(rows, listed, block, triangle, failed)
-        for k in range(min(abreast, listed.size - block * abreast)):
-            status[block * abreast + k] = _failure(rows, failed, k)
+@njit(**HELPER)
+def _share(valid, rounded, verdict, block, abreast, share):
+    """Which lanes (W,) are solved for: those of valid series, or of those among them ROUNDED."""
+    n_ends = share.size // abreast
+    for lane in range(share.size):
+        k = lane // n_ends
+        on = counts(valid, block, k, abreast)
+        if on and rounded:
+            on = verdict[block * abreast + k] == ROUNDED
+        share[lane] = 1.0 if on else 0.0
 
 
-@njit(**OPTIONS)
-def qr_blocks(rows, listed, triangle, status):
-    """Factorize; status (n,) is -1 or the node of an unusable pivot."""
-    abreast, failed = n_abreast(rows), np.zeros(len(rows.lanes))
-    for block in range(-(-listed.size // abreast)):
-        kernel.factor_qr(rows, listed, block, triangle, failed)
-        for k in range(min(abreast, listed.size - block * abreast)):
-            status[block * abreast + k] = _failure(rows, failed, k)
+@njit(**HELPER)
+def _factorize(rows, listed, block, triangle, by_qr, failed, status, share):
+    """Factorize; status (n,) is -1 or the node of a bad pivot, whose lanes share nothing."""
+    kernel.factorize(rows, listed, block, triangle, by_qr, failed)
+    abreast, n_ends = n_abreast(rows), len(rows.ends)
+    for k in range(min(abreast, listed.size - block * abreast)):
+        node = _failure(rows, failed, k)
+        status[block * abreast + k] = node
+        if node >= 0:
+            share[k * n_ends : (k + 1) * n_ends] = 0.0
 
 
 @njit(**HELPER)
@@ -139,9 +143,14 @@ def _least(sums, lane, n_lanes):
 
 @njit(**OPTIONS)
 def solve_blocks(
-    rows, listed, wanted, right_side, triangle, x, how, z, half, parts, verdict, left
+    rows, listed, valid, right_side, left_side, x, how, z, half, parts, status, verdict, left
 ):  # fmt: skip
     """Solve and refine z for ``right_side = (rhs, initial, target)``; x is room for a block.
+
+    ``left_side = (triangle, apart, fresh, by_qr)``: the triangles of consecutive blocks are so many
+    numbers apart, 0 where one room serves all of them, and are made here if `fresh`, by QR if
+    `by_qr` is of length 1, by Cholesky if it is empty; status (n,) then receives -1 or the node of
+    a bad pivot.
 
     ``how = (prove, n_corrections, rounding)``. With `prove`, corrections are made until the
     solution is proven, and a series for which that takes more than `n_corrections` or which does
@@ -157,31 +166,32 @@ def solve_blocks(
     then is of length 2 where kernels are unrolled. Returns how many series are ROUNDED.
     """
     rhs, initial, target = right_side
+    triangles, apart, fresh, by_qr = left_side
     prove, n_corrections, rounding = how
     n_lanes = len(rows.lanes)
     m = rows.coefficients.shape[3] * rows.coefficients.shape[4]
     stride = rows.length * m * n_lanes + len(rows.width)
     abreast, n_ends = n_abreast(rows), len(rows.ends)
-    share = np.zeros(n_lanes)
+    share, failed = np.zeros(n_lanes), np.zeros(n_lanes)
     norms, size = np.zeros((3, m * n_lanes)), np.zeros(m * n_lanes)
     sums, energies = np.zeros(5 * n_lanes), np.zeros(n_lanes)
     forced = np.zeros(n_lanes, np.bool_)
     first, n_rounded = 1 if half > 0 else 0, 0
     for block in range(-(-listed.size // abreast)):
         start = block * stride
-        for lane in range(n_lanes):
-            k = lane // n_ends
-            on = counts(wanted, block, k, abreast)
-            if on and half > 0:
-                on = verdict[block * abreast + k] == ROUNDED
-            share[lane] = 1.0 if on else 0.0
-            forced[lane] = on and verdict[block * abreast + k] == ROUNDED
-            if forced[lane] and half == 0 and lane % n_ends == n_ends - 1:
-                verdict[block * abreast + k] = FINE
         if half == 0:
             z[start : start + stride] = 0.0
-        elif not share.any():
+        _share(valid, half > 0, verdict, block, abreast, share)
+        triangle = triangles[block * apart :]
+        if fresh and share.any():
+            _factorize(rows, listed, block, triangle, by_qr, failed, status, share)
+        if not share.any():
             continue
+        for lane in range(n_lanes):
+            place = block * abreast + lane // n_ends
+            forced[lane] = share[lane] > 0.0 and verdict[place] == ROUNDED
+            if forced[lane] and half == 0 and lane % n_ends == n_ends - 1:
+                verdict[place] = FINE
         norms[:] = np.inf
         energies[:] = np.inf
         for correction in range(first, n_corrections + 1):

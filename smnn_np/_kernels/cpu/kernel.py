@@ -19,12 +19,11 @@ from . import general, unrolled
 OPTIONS = {"nogil": True, "error_model": "numpy"}  # what calls them is kept on disk
 
 
-def factor_cholesky(rows, listed, block, triangle, failed):
-    """Factorize the normal matrix; failed (W,) receives -1 or the node of a bad pivot."""
+def factorize(rows, listed, block, triangle, by_qr, failed):
+    """Triangularize the rows if `by_qr` is of length 1, else factorize the normal matrix.
 
-
-def factor_qr(rows, listed, block, triangle, failed):
-    """Triangularize the rows; failed (W,) receives -1 or the node of an unusable pivot."""
+    failed (W,) receives -1 or the node of a bad pivot.
+    """
 
 
 def begin(rows, listed, block, rhs, initial, target, triangle, z, start, x):
@@ -48,22 +47,19 @@ def _are_unrolled(rows: Any) -> bool:
     return len(rows.types[rows.fields.index("sizes")]) > 0
 
 
-@overload(factor_cholesky, jit_options=OPTIONS)
-def _factor_cholesky(rows, listed, block, triangle, failed):  # type: ignore[no-untyped-def]
-    if not _are_unrolled(rows):
-        return general.factor_cholesky.py_func
-    return lambda rows, listed, block, triangle, failed: unrolled.factor_cholesky(
-        rows, listed, block, triangle, failed
-    )
-
-
-@overload(factor_qr, jit_options=OPTIONS)
-def _factor_qr(rows, listed, block, triangle, failed):  # type: ignore[no-untyped-def]
-    if not _are_unrolled(rows):
+@overload(factorize, jit_options=OPTIONS)
+def _factorize(rows, listed, block, triangle, by_qr, failed):  # type: ignore[no-untyped-def]
+    if _are_unrolled(rows):
+        if len(by_qr):
+            return lambda rows, listed, block, triangle, by_qr, failed: unrolled.factor_qr(
+                rows, listed, block, triangle, failed
+            )
+        return lambda rows, listed, block, triangle, by_qr, failed: unrolled.factor_cholesky(
+            rows, listed, block, triangle, failed
+        )
+    if len(by_qr):
         return general.factor_qr.py_func
-    return lambda rows, listed, block, triangle, failed: unrolled.factor_qr(
-        rows, listed, block, triangle, failed
-    )
+    return general.factor_cholesky.py_func
 
 
 @overload(begin, jit_options=OPTIONS)

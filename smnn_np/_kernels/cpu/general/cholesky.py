@@ -140,7 +140,7 @@ def _eliminate(rows, front, n, stride, taken, inverse, ones, triangle, at, good)
 
 
 @njit(**OPTIONS)
-def factor_cholesky(rows, listed, block, triangle, failed):
+def factor_cholesky(rows, listed, block, triangle, by_qr, failed):
     """Factorize one block; failed (W,) receives -1 or the node of a bad pivot."""
     lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
     m = n_dims(rows) * orders
@@ -168,7 +168,7 @@ def factor_cholesky(rows, listed, block, triangle, failed):
             _add_links(rows, products, ones, stride, front)
         if t + 2 < rows.n_nodes:
             _add_central(rows.nodes, rows, listed, block, t, central, stride, front)
-        at = (block * rows.n_nodes + t) * m * stride
+        at = t * m * stride
         _eliminate(rows, front, n, stride, taken, inverse, ones, triangle, at, good)
         for lane in range(n_lanes):
             if failed[lane] < 0.0 and not good[lane]:

@@ -112,7 +112,7 @@ def _finish_node(rows, front, n, stride, t, inverse, zeros, ones, triangle, at, 
 
 
 @njit(**OPTIONS)
-def factor_qr(rows, listed, block, triangle, failed):
+def factor_qr(rows, listed, block, triangle, by_qr, failed):
     """Factorize one block; failed (W,) receives -1 or the node of an unusable pivot."""
     n_lanes, orders = len(rows.lanes), n_orders(rows)
     m = n_dims(rows) * orders
@@ -144,5 +144,5 @@ def factor_qr(rows, listed, block, triangle, failed):
             _merge_central(
                 rows.nodes, rows, listed, block, t, central, stride, front, line, cosine, sine
             )  # fmt: skip
-        at = (block * rows.n_nodes + t) * m * stride
+        at = t * m * stride
         _finish_node(rows, front, n, stride, t, inverse, zeros, ones, triangle, at, failed)

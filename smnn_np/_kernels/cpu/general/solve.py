@@ -240,7 +240,7 @@ def descend(
             _add_central_residual(
                 rows.nodes, rows, listed, block, t, central, z, at, half, of_links, x, local
             )
-        _eliminate(rows, t, triangle, (block * rows.n_nodes + t) * m * stride, x, local)
+        _eliminate(rows, t, triangle, t * m * stride, x, local)
 
 
 @njit(**OPTIONS)
@@ -259,7 +259,7 @@ def ascend(rows, listed, block, triangle, x, share, z, start, half, parts, large
     energy[:] = 0.0
     for t in range(rows.n_nodes - 1, -1, -1):
         n = min(nodes, rows.n_nodes - t) * m
-        at, local = (block * rows.n_nodes + t) * m * stride, t * m * n_lanes
+        at, local = t * m * stride, t * m * n_lanes
         for i in range(m - 1, -1, -1):
             here, row = local + i * n_lanes, at + i * stride + i * n_lanes
             after, entry = here + n_lanes, row + n_lanes

@@ -129,7 +129,7 @@ def factor_cholesky(typingctx, rows, listed, block, triangle, failed):  # type: 
                 for row, lost in zip(upper, taken, strict=True)
             ]
             before = [far[i][i] for i in range(p.m)]
-            good = _eliminate(p, upper, cross, far, tiny, data, triangle_at(p, args[2], t))
+            good = _eliminate(p, upper, cross, far, tiny, data, triangle_at(p, t))
             front.set([far[i][i:] for i in range(p.m)])
             for i, lost in enumerate(taken):
                 lost.set(before[i] - far[i][i])
@@ -210,7 +210,7 @@ def factor_qr(typingctx, rows, listed, block, triangle, failed):  # type: ignore
             for row in equations.at(t, shrink)[0]:
                 _merge(p, near, row)
             finished, carried = _merge_links(p, near, p.link(t), ratio)
-            good = _store_rows(p, finished, data, triangle_at(p, args[2], t))
+            good = _store_rows(p, finished, data, triangle_at(p, t))
             front.set(carried)
             _note_failure(p, broken, good, t)
         _finish(p, broken, failed_at)

@@ -331,7 +331,6 @@ def place_of_row(m: int, k: int) -> int:
     return 2 * m * k - k * (k - 1) // 2
 
 
-def triangle_at(p: Problem, block: Any, t: Any) -> Any:
+def triangle_at(p: Problem, t: Any) -> Any:
     """Offset of the triangle of node t."""
-    node = p.machine.builder.add(p.machine.builder.mul(block, p.n_nodes), t)
-    return p.times(node, place_of_row(p.m, p.m) * p.n_lanes)
+    return p.times(t, place_of_row(p.m, p.m) * p.n_lanes)

@@ -152,7 +152,7 @@ def _descend(n_parts: int, *kinds: Any) -> Any:
             if n_parts:
                 near, carried = _link_residual(p, p.link(t), ratio, here, after, squares[1])
                 total = [a + b for a, b in zip(total, near, strict=True)]
-            _eliminate(p, data, triangle_at(p, args[2], t), total, carried)
+            _eliminate(p, data, triangle_at(p, t), total, carried)
             store_node(p, total, x_data, zero, t)
             for state, value in zip(sums, carried, strict=True):
                 state.set(value)
@@ -266,7 +266,7 @@ def ascend(  # type: ignore[no-untyped-def]
         after, energy = [machine.state() for _ in range(p.m)], machine.state()
         peaks = [[machine.state() for _ in range(p.m)] for _ in range(2)]
         with machine.loop(p.n_nodes, down=True) as t:
-            unit, inverses = _load_triangle(p, data, triangle_at(p, args[2], t))
+            unit, inverses = _load_triangle(p, data, triangle_at(p, t))
             given = load_node(p, x_data, zero, t)
             value: list[Number] = [a * b for a, b in zip(given, inverses, strict=True)]
             energy.set(dot(given, value, energy.get()))
