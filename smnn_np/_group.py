@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._kernels import cpu
-from ._kernels.threads import in_parallel, split
+from ._kernels.threads import in_parallel, shares, split
 from ._memory import empty, zeros
 from ._twofold import Solved, Twofold, parts_of
 from .taylor import Array, TaylorRows
@@ -94,21 +94,22 @@ class Group:
         n = len(self.series)
         outcome = Outcome(self._status, np.full(n, cpu.FINE), np.zeros(n))
 
+        size = min(self._chunk, max(map(len, self._parts)))
+        share = shares(self._parts, size)
+
         def work(number: int) -> None:
-            part, chunk = self._parts[number], self._chunk
-            z, x = empty(min(chunk, len(part)) * self._stride), zeros(self._stride)
+            z, x = empty(size * self._stride), zeros(self._stride)
             room = self._allocate(0 if self.keep else 1)
-            for first in range(part.start, part.stop, chunk):
-                last = min(first + chunk, part.stop)
-                some = self._of_series(first, last)
+            for blocks in share[number]:
+                first, some = blocks.start, self._of_series(blocks)
                 its = outcome.of(some)
                 kept = None if keep else self._kept.get(first)
                 if twofold and kept:  # half a gradient in two halves is of no use
                     its.verdict[kept.places[kept.needed]] = cpu.ROUNDED
-                triangle = self._of_blocks(first, last) if self.keep else room
+                triangle = self._of_blocks(blocks) if self.keep else room
                 halves = self._refine(some, right_side, triangle, x, z, twofold, its)
                 wanted = self._sound(some) & (its.verdict == cpu.FINE)
-                use(Solved(number, self.series[some], wanted, z, halves, kept))
+                use(Solved(self.series[some], wanted, z, halves, kept))
                 if keep and halves:
                     self._kept[first] = halves
 
@@ -182,21 +183,20 @@ class Group:
         # General kernels read a few numbers that none of them has written.
         return empty(size) if rows.sizes else zeros(size)
 
-    def _of_series(self, first: int, last: int) -> slice:
-        """Places of the series of blocks first .. last - 1."""
-        return slice(first * self.rows.n_abreast, last * self.rows.n_abreast)
+    def _of_series(self, blocks: range) -> slice:
+        """Places of the series of some blocks."""
+        return slice(blocks.start * self.rows.n_abreast, blocks.stop * self.rows.n_abreast)
 
-    def _of_blocks(self, first: int, last: int) -> Array:
-        """The kept triangles of blocks first .. last - 1."""
-        apart = self._apart
-        return self._triangle[first * apart : last * apart + len(self.rows.width)]
+    def _of_blocks(self, blocks: range) -> Array:
+        """The kept triangles of some blocks."""
+        start, stop = blocks.start * self._apart, blocks.stop * self._apart
+        return self._triangle[start : stop + len(self.rows.width)]
 
     def _inspect(self, kernel: Callable[..., None], *outputs: Array) -> None:
         """Run a kernel on the triangles of all series."""
 
         def work(part: range) -> None:
-            some = self._of_series(part.start, part.stop)
-            triangle = self._of_blocks(part.start, part.stop)
+            some, triangle = self._of_series(part), self._of_blocks(part)
             kernel(self.rows, self.series[some], self.valid[some], triangle, *outputs)
 
         in_parallel(work, self._parts)

@@ -40,8 +40,6 @@ class Solved(NamedTuple):
 
     Attributes
     ----------
-    thread : int
-        The number of the thread that solved.
     series, wanted : ndarray of shape (n,)
         Which series, and which of them are solved.
     z : ndarray
@@ -52,7 +50,6 @@ class Solved(NamedTuple):
         The same of the earlier solution that was to be kept.
     """
 
-    thread: int
     series: NDArray
     wanted: NDArray
     z: Array

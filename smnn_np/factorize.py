@@ -15,10 +15,10 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
-from numba import config
 from numpy.typing import NDArray
 
 from ._arrays import to_numpy
@@ -261,20 +261,20 @@ class Factor:
             rows.weight_equation, rows.weight_initial, rows.weight_smooth,
         )  # fmt: skip
         bars = tuple(zeros(array.shape) for array in flat)
-        # Series of their own are written by one thread each; what series share, each thread sums.
-        own = [
-            tuple(np.zeros_like(b) if len(b) < rows.n_series else b for b in bars)
-            for _ in range(config.NUMBA_NUM_THREADS if rows.n_series > 1 else 1)
-        ]
+        # What series share is summed for each piece of work, and these sums in the order of series:
+        # which thread was faster must not show.
+        sums: list[tuple[int, tuple[Array, ...]]] = []
 
         def add(solved: Solved) -> None:
-            add_gradients(rows, solved, right_side, y, own[solved.thread])
+            own = tuple(np.zeros_like(b) if len(b) < rows.n_series else b for b in bars)
+            add_gradients(rows, solved, right_side, y, own)
+            sums.append((int(solved.series[0]), own))
 
         # a = (A^T A)^-1 y_bar
         adjoint = (*self._nothing[:2], read_only(y_bar))
         self._solve(adjoint, add, origin=(*right_side, self._nothing[2]))
-        for arrays in own:
-            for whole, part in zip(bars, arrays, strict=True):
+        for _, own in sorted(sums, key=itemgetter(0)):
+            for whole, part in zip(bars, own, strict=True):
                 if part is not whole:
                     whole += part
         return bars

@@ -7,8 +7,10 @@ work queue aborts when two Python threads call it at once.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import cache
 from itertools import pairwise
 from typing import TypeVar
@@ -24,6 +26,26 @@ def split(n_blocks: int) -> list[range]:
     n_parts = min(config.NUMBA_NUM_THREADS, n_blocks)
     edges = [n_blocks * k // n_parts for k in range(n_parts + 1)]
     return [range(*pair) for pair in pairwise(edges)]
+
+
+def shares(parts: Sequence[range], size: int) -> list[Iterator[range]]:
+    """Each part in pieces of `size`, as an iterator for a thread of its own.
+
+    A thread that is through with its part goes on with what is left of the others: one core may be
+    slower than another, or have other work.
+    """
+    queues = [
+        deque(range(k, min(k + size, part.stop)) for k in range(part.start, part.stop, size))
+        for part in parts
+    ]
+
+    def take(number: int) -> Iterator[range]:
+        for queue in [queues[number], *queues]:
+            with suppress(IndexError):
+                while True:
+                    yield queue.popleft()
+
+    return [take(number) for number in range(len(parts))]
 
 
 @cache
