@@ -217,26 +217,25 @@ class Factor:
 
     def solve_rows(self, rhs: Array, initial: Array) -> Array:
         """Least-squares solution y (B, T, m) for right sides laid out by `flatten_right_side`."""
-        return self._solve_into(1, rhs, initial)[0]
+        return self._solve_into(rhs, initial, twice=False)[0]
 
     def solve_to_pull(self, rhs: Array, initial: Array) -> tuple[Array, Array]:
         """The same for `pull`, and a copy to give away; what `pull` needs beyond y is kept."""
-        return tuple(self._solve_into(2, rhs, initial))  # type: ignore[return-value]
+        return self._solve_into(rhs, initial, twice=True)
 
-    def _solve_into(self, n_copies: int, rhs: Array, initial: Array) -> list[Array]:
-        """Write the solution to so many arrays, each by all threads."""
+    def _solve_into(self, rhs: Array, initial: Array, twice: bool) -> tuple[Array, Array]:
+        """Write the solution to an array and, if it is wanted twice, to its copy."""
         rows = self.rows
         sizes = rows.n_series, rows.n_nodes, rows.n_unknowns
-        copies = [empty(sizes) for _ in range(n_copies)]
+        y, copy = empty(sizes), empty(sizes if twice else (0, *sizes[1:]))
 
         def write(solved: Solved) -> None:
-            for y in copies:
-                cpu.scatter_blocks(rows, solved.series, solved.wanted, solved.z, y)
+            cpu.scatter_blocks(rows, solved.series, solved.wanted, solved.z, y, copy)
 
-        self._solve((rhs, initial, self._nothing[2]), write, keep=n_copies > 1)
-        if not (self._judged or copies[0][:, 0, 0].all() or copies[0].any(axis=(1, 2)).all()):
+        self._solve((rhs, initial, self._nothing[2]), write, keep=twice)
+        if not (self._judged or y[:, 0, 0].all() or y.any(axis=(1, 2)).all()):
             self.judge()  # a solution of zeros says nothing about the system
-        return copies
+        return y, copy
 
     def pull(self, y_bar: Array, right_side: tuple[Array, Array], y: Array) -> tuple[Array, ...]:
         """Gradients in all inputs, given that in y.

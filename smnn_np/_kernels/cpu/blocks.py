@@ -274,8 +274,12 @@ def _lane_scale(rows, b, end, k):
 
 
 @njit(**OPTIONS)
-def scatter_blocks(rows, listed, valid, z, y):
-    """Write the valid series' derivatives y (B, T, m) from the scaled unknowns z."""
+def scatter_blocks(rows, listed, valid, z, y, copy):
+    """Write the valid series' derivatives y (B, T, m) from the scaled unknowns z.
+
+    A copy that is not empty receives the same.
+    """
+    twice = copy.size > 0
     n_lanes, n_ends = len(rows.lanes), len(rows.ends)
     dims, orders = rows.coefficients.shape[3], rows.coefficients.shape[4]
     stride = rows.length * dims * orders * n_lanes + len(rows.width)
@@ -293,7 +297,9 @@ def scatter_blocks(rows, listed, valid, z, y):
             for v in range(dims):
                 power = 1.0
                 for r in range(orders):
-                    y[b, t, v * orders + r] = z[at] * power
+                    y[b, t, v * orders + r] = value = z[at] * power
+                    if twice:
+                        copy[b, t, v * orders + r] = value
                     power *= inverse
                     at += n_lanes
 
