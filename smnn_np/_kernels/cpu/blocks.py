@@ -67,11 +67,10 @@ def _share(valid, rounded, verdict, block, abreast, share):
 
 
 @njit(**HELPER)
-def _factorize(rows, listed, block, triangle, by_qr, failed, status, share):
-    """Factorize; status (n,) is -1 or the node of a bad pivot, whose lanes share nothing."""
-    kernel.factorize(rows, listed, block, triangle, by_qr, failed)
+def _note_failures(rows, n_series, block, failed, status, share):
+    """Note in status (n,) the node of a bad pivot, or -1; lanes of a bad one share nothing."""
     abreast, n_ends = n_abreast(rows), len(rows.ends)
-    for k in range(min(abreast, listed.size - block * abreast)):
+    for k in range(min(abreast, n_series - block * abreast)):
         node = _failure(rows, failed, k)
         status[block * abreast + k] = node
         if node >= 0:
@@ -184,7 +183,8 @@ def solve_blocks(
         _share(valid, half > 0, verdict, block, abreast, share)
         triangle = triangles[block * apart :]
         if fresh and share.any():
-            _factorize(rows, listed, block, triangle, by_qr, failed, status, share)
+            kernel.factorize(rows, listed, block, triangle, by_qr, failed)
+            _note_failures(rows, listed.size, block, failed, status, share)
         if not share.any():
             continue
         for lane in range(n_lanes):
