@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import smnn_np as smnn
+from smnn_np import _group
+from smnn_np._cases import Case, make_problem
+from smnn_np._kernels.threads import shares
 from smnn_np.testing import assert_close, random_ode
 
 SMOOTH = [[[[1.0, 0.0, 1.0]]]]  # y'' + y = 0, coarse enough for Cholesky, or fine: for QR
@@ -161,3 +166,31 @@ def test_a_factor_travels_to_another_process() -> None:
     solve = joblib.delayed(factor.solve)
     found = joblib.Parallel(n_jobs=2, backend="loky")(solve([[0.0]], start) for start in starts)
     assert_same(found, [factor.solve([[0.0]], start) for start in starts])
+
+
+def test_threads_take_what_others_have_not_begun() -> None:
+    slow, quick = shares([range(3), range(3, 10)], 2)
+    assert next(slow) == range(2)
+    assert list(quick) == [range(3, 5), range(5, 7), range(7, 9), range(9, 10), range(2, 3)]
+    assert list(slow) == []
+
+
+def test_which_thread_was_faster_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums over series have the same bits whoever computes what, here all of it one thread."""
+    monkeypatch.setattr(_group, "CHUNK", 0)
+    problem = make_problem(Case(64, 30, 1, 1, 3))
+    steps = np.float64(0.1)
+
+    def gradients() -> tuple[NDArray, ...]:
+        _, pullback = smnn.ode_solve_vjp(*problem.arguments[:3], steps, n_steps=30)
+        return pullback(problem.y_bar)
+
+    first = gradients()
+
+    def all_alone(parts: list[range], size: int) -> list[Iterator[range]]:
+        pieces = [piece for share in shares(parts, size) for piece in share]
+        return [iter(pieces[::-1] if k == 0 else []) for k in range(len(parts))]
+
+    monkeypatch.setattr(_group, "shares", all_alone)
+    for one, other in zip(first, gradients(), strict=True):
+        np.testing.assert_array_equal(one, other)

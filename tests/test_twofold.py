@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import smnn_np as smnn
-from smnn_np import _twofold, accuracy, taylor
+from smnn_np import _group, _twofold, accuracy, taylor
 from smnn_np._cases import Case as Benchmark
 from smnn_np._cases import make_problem
 from smnn_np._systems import Case
@@ -116,3 +116,22 @@ def test_a_pullback_may_be_called_often_on_a_fine_grid():
     for name in ("coefficients", "rhs", "initial", "steps"):
         total = getattr(first, name) + getattr(second, name)
         assert_close(getattr(both, name), total, scale=1e3)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_only_blocks_that_need_it_have_a_low_half(monkeypatch, kept, twofold):
+    """One fine series of twenty: its block alone is solved in halves, unless triangles are kept."""
+    monkeypatch.setattr(taylor, "UNROLLED_NODES", 0)
+    monkeypatch.setattr(_group, "KEPT", 2**30 if kept else 0)
+    case = fine_batch(20)
+    case["steps"] = np.full_like(case["steps"], 0.1)
+    case["steps"][9] = 1e-3
+    y, pullback = smnn.ode_solve_vjp(**case)
+    grads = pullback(np.ones_like(y))
+    places = np.concatenate([solved.twofold.places for _, solved, _ in twofold])
+    assert 9 in places
+    assert (len(places) <= 4) is not kept
+    one = {name: x[9] if np.ndim(x) > 1 else x for name, x in case.items()}
+    y_one, pull = smnn.ode_solve_vjp(**one)
+    for name, found in zip(GRADIENTS, pull(np.ones_like(y_one)), strict=True):
+        assert_close(getattr(grads, name)[9], found, scale=1e3)
