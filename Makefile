@@ -43,13 +43,11 @@ $(VENV)/.has-%: pyproject.toml | $(PY)
 
 demo: $(VENV)/.has-plot
 	@mkdir -p $(DEMO)
-	@echo; echo "== Hare and lynx, 1900 to 1920: the criterion's own choice"; echo
+	@echo; echo "== Hare and lynx, 1900 to 1920"; echo
 	$(PY) -m smnn_np discover --plot $(DEMO)/hare_lynx.png
-	@echo; echo "== Hare and lynx: the model with four terms"; echo
-	$(PY) -m smnn_np discover --terms 4 --plot $(DEMO)/hare_lynx_4_terms.png
 	@echo; echo "== Algae and rotifers in a chemostat, run C1"; echo
 	$(PY) -m smnn_np discover --example chemostat --plot $(DEMO)/chemostat.png
-	@echo; echo "Plots: $(DEMO)/hare_lynx.png $(DEMO)/hare_lynx_4_terms.png $(DEMO)/chemostat.png"
+	@echo; echo "Plots: $(DEMO)/hare_lynx.png $(DEMO)/chemostat.png"
 
 test: $(VENV)/.has-test
 	$(ONE_THREAD) $(PY) -m pytest -n 2 --dist worksteal

@@ -1,6 +1,6 @@
 """What models are compared by: minus twice the log of their evidence, noise levels profiled out.
 
-    sum_s n_s log(RSS_s / n_s + floor^2) + (price(xi, F) + K0 log(n)) n / (n - K - 2),
+    sum_s n_s log(RSS_s / n_s + floor^2) + (price(xi, F) + odds + K0 log(n)) n / (n - K - 2),
 
 price and odds as in ``subset.py``, F the information on the k coefficients, K0 initial states,
 K = K0 + k, n measurements. The last factor is the small-sample correction of McQuarrie. Where the
@@ -35,8 +35,9 @@ def criterion(problem: Problem, fit: JointFit) -> float:
     # With process noise, states that follow any data are no proof that these have no noise.
     misfit = fit.data_cost if fit.loose else misfit
     n, n_fitted = n_seen.sum(), len(fit.free_xi) + problem.n_initial
-    paid = price(fit.free_xi, fit.log_information, len(problem.candidates.index), fit.rules)
-    paid += problem.odds.cost(support_of(problem, fit)) + problem.n_initial * np.log(n)
+    n_tied = 0 if fit.rules is None else fit.rules.n_tied
+    paid = price(fit.free_xi, fit.log_information) + problem.n_initial * np.log(n)
+    paid += problem.odds.cost(support_of(problem, fit), n_tied)
     return misfit + fit.link_cost + fit.prior_cost + paid * n / max(n - n_fitted - 2, 1.0)
 
 

@@ -66,10 +66,9 @@ class Rules:
         return Rules(self.required[support], *bounds, self.matrix[:, support], self.rhs)
 
     @property
-    def n_choices(self) -> int:
-        """Number of coefficients that the equalities leave to be chosen."""
-        rank = np.linalg.matrix_rank(self.matrix, tol=_TINY) if self.matrix.size else 0
-        return len(self.lower) - int(rank)
+    def n_tied(self) -> int:
+        """Number of coefficients that follow from the others by the equalities."""
+        return int(np.linalg.matrix_rank(self.matrix, tol=_TINY)) if self.matrix.size else 0
 
     def closed(self, support: np.ndarray) -> np.ndarray | None:
         """Support without the columns that equalities then force to zero; None if there is none.

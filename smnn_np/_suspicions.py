@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy.linalg import qr
+from scipy.special import ndtri
 
 from ._criterion import FLOOR, leftover
 from ._data import Record
@@ -17,6 +18,7 @@ _MOST_TERMS, _MOST_ROWS = 400, 2000  # looked at for dependence
 _NAMED = 6
 _TOO_LITTLE = 2.0  # times the given noise: what a law leaves is more than that
 _NO_CHANCE = 4.0  # standard deviations of the correlation of two neighbours in noise
+_CHANCE = 1e-4  # that of all residuals of noise one is as far off as what is warned of
 
 
 def check_times(record: Record) -> None:
@@ -73,35 +75,62 @@ def too_noisy(left: np.ndarray, given: np.ndarray, names: Sequence[str]) -> list
 
 
 def no_noise(problem: Problem, fit: JointFit, names: Sequence[str]) -> list[str]:
-    """Say of which states a law leaves something that is no noise: it persists between samples.
+    """Say of which states a law leaves something that is no noise: it persists, or is far off.
 
     Less than the misfit floor of the criterion counts as nothing. With process noise the states
     follow whatever was measured: then this says nothing.
     """
-    left, found = leftover(problem, fit), []
-    for s, name in enumerate(names if not fit.loose else ()):
-        persistence, limit = _persistence(problem, fit, s)
-        if persistence > limit and left[s] > FLOOR:
-            found.append(
-                f"the law leaves {100 * left[s]:.2g} % of the spread of {name}, and that is no "
-                f"noise: from sample to sample it persists with a correlation of {persistence:.2f} "
-                f"(noise: below {limit:.2f}). The standard errors are too small, and the law lacks "
-                "something: try a higher degree, another library or order, or measure the state or "
-                "input that is missing."
-            )
-    return found
+    left = leftover(problem, fit)
+    looked_at = [] if fit.loose else [s for s in range(len(names)) if left[s] > FLOOR]
+    found = [
+        _persists(problem, fit, s, names[s], float(left[s]))
+        or _stands_out(problem, fit, s, names[s])
+        for s in looked_at
+    ]
+    return [sentence for sentence in found if sentence]
 
 
-def _persistence(problem: Problem, fit: JointFit, s: int) -> tuple[float, float]:
-    """Correlation of neighbouring residuals of a state, and the most that noise would have."""
-    data, run = problem.data, problem.record.run
-    seen = data.count[:, s] > 0
-    rest = (np.sqrt(data.count[:, s]) * (data.mean[:, s] - fit.nodes[:, s]))[seen]
-    pairs = (rest[1:] * rest[:-1])[run[seen][1:] == run[seen][:-1]]
+def _residuals(problem: Problem, fit: JointFit, s: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes where a state was measured, and what a law leaves there, of one measurement's size."""
+    data = problem.data
+    seen = np.flatnonzero(data.count[:, s])
+    return seen, (np.sqrt(data.count[:, s]) * (data.mean[:, s] - fit.nodes[:, s]))[seen]
+
+
+def _persists(problem: Problem, fit: JointFit, s: int, name: str, left: float) -> str:
+    """Say so where neighbouring residuals are more alike than those of noise."""
+    seen, rest = _residuals(problem, fit, s)
+    run = problem.record.run[seen]
+    pairs = (rest[1:] * rest[:-1])[run[1:] == run[:-1]]
     size = float((rest**2).mean())
     if not len(pairs) or not size > 0:
-        return 0.0, np.inf
-    return float(pairs.mean()) / size, _NO_CHANCE / len(pairs) ** 0.5
+        return ""
+    persistence, limit = float(pairs.mean()) / size, _NO_CHANCE / len(pairs) ** 0.5
+    if persistence <= limit:
+        return ""
+    return (
+        f"the law leaves {100 * left:.2g} % of the spread of {name}, and that is no "
+        f"noise: from sample to sample it persists with a correlation of {persistence:.2f} "
+        f"(noise: below {limit:.2f}). The standard errors are too small, and the law lacks "
+        "something: try a higher degree, another library or order, or measure the state or "
+        "input that is missing."
+    )
+
+
+def _stands_out(problem: Problem, fit: JointFit, s: int, name: str) -> str:
+    """Say so where one residual is larger than any that noise has."""
+    seen, rest = _residuals(problem, fit, s)
+    size, limit = float(np.sqrt((rest**2).mean())), -float(ndtri(_CHANCE / (2 * len(rest))))
+    worst = int(np.argmax(np.abs(rest)))
+    if not np.abs(rest[worst]) > limit * size:
+        return ""
+    return (
+        f"a sample of {name}, at t = {problem.record.times[seen[worst]]:.6g}, is "
+        f"{np.abs(rest[worst]) / size:.1f} standard deviations of the noise from the law (noise: "
+        f"below {limit:.1f}). It is an outlier or noisier than the others (sample_weight says how "
+        "much a sample counts, 0 leaves it out), or the samples are too coarse for a jump there, "
+        "and the law may be wrong: measure more."
+    )
 
 
 def _still(record: Record, names: Sequence[str]) -> list[str]:

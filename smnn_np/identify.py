@@ -71,7 +71,7 @@ class Problem:
     @cached_property
     def odds(self) -> Odds:
         """How likely models are before any data."""
-        return Odds.of(self.law.library.factors[candidates(self)[0]])
+        return Odds.of(self.law.library.factors[candidates(self)[0]], self.candidates.rules)
 
     @property
     def negligible(self) -> float:
@@ -233,7 +233,7 @@ def support_of(problem: Problem, fit: JointFit) -> np.ndarray:
 def quadratic_around(problem: Problem, fit: JointFit) -> Quadratic | None:
     """Quadratic model of the cost in the coefficients of all candidates around a fit."""
     found = quadratic_model(problem.law, problem.data, fit, *candidates(problem))
-    return found and replace(found, odds=problem.odds, rules=problem.candidates.rules)
+    return found and Quadratic(*found, problem.odds, problem.candidates.rules)
 
 
 def pruned(problem: Problem, fit: JointFit) -> JointFit:

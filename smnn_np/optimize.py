@@ -9,7 +9,7 @@ from ._rules import Rules
 from .banded import BorderedBands
 from .border import Elimination, eliminate_pieces, solve_border
 from .dynamics import Law
-from .subset import Quadratic, log_information
+from .subset import log_information
 
 _MAX_TRIALS = 9
 _LEAST_DAMPING = 1e-3
@@ -165,8 +165,7 @@ def gauss_newton(
 
 def _least_cost(data: Measurements, fit: JointFit, elimination: Elimination) -> float:
     """Cost at the minimum of the problem linearized at a fit."""
-    model = _quadratic(fit, elimination, fit.active_xi)
-    rows = np.column_stack([model.triangle, model.rhs])
+    rows = np.column_stack(_quadratic(elimination, fit.active_xi))
     corner = np.asarray(np.linalg.qr(rows, mode="r"))[-1, -1] if fit.n_terms else 0.0
     repeats = (data.within / fit.noise**2).sum()
     return float(elimination.rest + corner**2 + repeats)
@@ -180,12 +179,12 @@ def _damped_step(
     Where no damping helps it is infinite, and the fit stays. Damping costs no new elimination: the
     nodes follow from whatever the coefficients do.
     """
-    model = _quadratic(fit, elimination, fit.active_xi)
-    fit = _with_uncertainty(fit, model, elimination.border)
-    size = np.linalg.norm(model.triangle, axis=0)
+    triangle, rhs = _quadratic(elimination, fit.active_xi)
+    fit = _with_uncertainty(fit, triangle, rhs, elimination.border)
+    size = np.linalg.norm(triangle, axis=0)
     for _ in range(_MAX_TRIALS):
-        damped = np.concatenate([model.triangle, np.diag(np.sqrt(damping) * size)])
-        coefficients = _border_step(fit, damped, np.append(model.rhs, np.zeros(fit.n_terms)))
+        damped = np.concatenate([triangle, np.diag(np.sqrt(damping) * size)])
+        coefficients = _border_step(fit, damped, np.append(rhs, np.zeros(fit.n_terms)))
         # Where damping of the coefficients alone does not help the whole step is shortened.
         length = min(1.0, np.sqrt(0.1 / damping)) if damping else 1.0
         step = length * elimination.nodes(coefficients)
@@ -205,17 +204,19 @@ def _border_step(fit: JointFit, triangle: np.ndarray, rhs: np.ndarray) -> np.nda
     return np.zeros(fit.n_terms) if answer is None else answer.xi - fit.active_xi
 
 
-def _with_uncertainty(fit: JointFit, model: Quadratic, border: np.ndarray) -> JointFit:
+def _with_uncertainty(
+    fit: JointFit, triangle: np.ndarray, rhs: np.ndarray, border: np.ndarray
+) -> JointFit:
     """Bring covariance and information up to date: none along directions that are not free."""
     if fit.rules is None:
-        _, covariance = solve_border(model.triangle, model.rhs)
+        _, covariance = solve_border(triangle, rhs)
         return replace(fit, covariance=covariance, log_information=log_information(border))
-    answer = fit.rules.solve(model.triangle, model.rhs + model.triangle @ fit.active_xi)
+    answer = fit.rules.solve(triangle, rhs + triangle @ fit.active_xi)
     if answer is None:
         return replace(fit, covariance=np.diag(np.full(fit.n_terms, 1e30)))
     return replace(
         fit,
-        covariance=answer.covariance(model.triangle),
+        covariance=answer.covariance(triangle),
         log_information=log_information(border @ answer.basis),
         basis=answer.basis,
         held=answer.held,
@@ -262,14 +263,14 @@ def _evaluate(
 
 def quadratic_model(
     law: Law, data: Measurements, fit: JointFit, term: np.ndarray, target: np.ndarray
-) -> Quadratic | None:
-    """Quadratic model of the cost in any coefficients around a fit; None where it overflows."""
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Rows and right side of the cost in any coefficients at a fit; None where they overflow."""
     elimination = eliminate(law, data, replace(fit, term=term, target=target), keep=False)
     if elimination is None:
         return None
-    model = _quadratic(fit, elimination, fit.xi[term, target])
+    triangle, rhs = _quadratic(elimination, fit.xi[term, target])
     # In the coefficients themselves, not in their change.
-    return Quadratic(model.triangle, model.rhs + model.triangle @ fit.xi[term, target])
+    return triangle, rhs + triangle @ fit.xi[term, target]
 
 
 def border_triangle(law: Law, data: Measurements, fit: JointFit) -> np.ndarray:
@@ -277,14 +278,14 @@ def border_triangle(law: Law, data: Measurements, fit: JointFit) -> np.ndarray:
     elimination = eliminate(law, data, fit, keep=False)
     if elimination is None:
         return np.eye(fit.n_terms) / COEFFICIENT_STD
-    return _quadratic(fit, elimination, fit.active_xi).triangle
+    return _quadratic(elimination, fit.active_xi)[0]
 
 
-def _quadratic(fit: JointFit, elimination: Elimination, xi: np.ndarray) -> Quadratic:
-    """Cost as a function of the step of coefficients that are now xi, their prior included."""
+def _quadratic(elimination: Elimination, xi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows, right side of the cost in the step of coefficients that are now xi, prior included."""
     prior = np.eye(len(xi)) / COEFFICIENT_STD
     triangle = np.concatenate([elimination.border, prior])
-    return Quadratic(triangle, np.append(elimination.border_rhs, -xi / COEFFICIENT_STD))
+    return triangle, np.append(elimination.border_rhs, -xi / COEFFICIENT_STD)
 
 
 def eliminate(law: Law, data: Measurements, fit: JointFit, keep: bool = True) -> Elimination | None:

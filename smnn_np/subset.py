@@ -5,12 +5,15 @@ triangle R and right-hand side d of their border, cost = |R xi - d|^2. On it a m
 small dense algebra, without touching the record. M candidate terms, k of them in a model.
 
 Minus twice the log of a model's evidence, with a unit Cauchy prior on every coefficient (the fit's
-units are such that coefficients are near one) and all models of one size equally likely, is
+units are such that coefficients are near one), is
 
-    cost + log det(1 + R_S^T R_S) + 2 sum log(1 + xi^2) + 2 log binomial(M, k).
+    cost + log det(1 + R_S^T R_S) + 2 sum log(1 + xi^2) + 2 sum log(2 W / w_j) - 2 log k!.
 
-The last term is that of the extended Bayesian information criterion. To it comes the cost of a
-model's odds among those of its size: every factor of a term halves them.
+The last two are the price of the choice. A law is written term by term: a fair coin says whether
+another one follows, and term j is drawn with the chance w_j / W, halved by every factor that it
+has, W the sum over the candidates. k! orders of drawing write one law. For k far below M this is
+the price of the extended Bayesian information criterion, 2 log binomial(M, k), and a bit a term;
+but there the only law of all candidates is free, and here it is unlikely: M draws rarely differ.
 
 References
 ----------
@@ -33,72 +36,44 @@ _N_COUPLED = 20  # columns of equalities whose addition is tried
 _GAIN = 1e-6  # least improvement of the criterion
 
 
-def log_models(n_candidates: int, n_terms: int) -> float:
-    """Log of the number of models with so many of the candidates."""
-    rest = gammaln(n_terms + 1) + gammaln(n_candidates - n_terms + 1)
-    return float(gammaln(n_candidates + 1) - rest)
-
-
 @dataclass(frozen=True)
 class Odds:
-    """How likely models are before any data: a term is half as likely for every factor it has.
+    """How likely models are before any data, see the module's docstring.
 
     Attributes
     ----------
-    weight : ndarray of shape (M,)
-        Log weights of the candidates.
-    total : ndarray of shape (M + 1,)
-        Log of the mean product of weights over all models of 0 .. M terms.
+    surprise : ndarray of shape (M,)
+        Log of 2 W / w_j; 0 for what is required, which is not drawn.
+    drawn : ndarray of shape (M,), bool
+        Whether a candidate is a choice.
     """
 
-    weight: np.ndarray
-    total: np.ndarray
+    surprise: np.ndarray
+    drawn: np.ndarray
 
     @classmethod
-    def of(cls, factors: np.ndarray) -> "Odds":
+    def of(cls, factors: np.ndarray, rules: Rules | None = None) -> "Odds":
         """Odds of candidates with so many factors (M,)."""
-        weight = -np.log(2.0) * np.asarray(factors, dtype=float)
-        total = np.full(len(weight) + 1, -np.inf)
-        total[0] = 0.0
-        for j, each in enumerate(weight):
-            total[1 : j + 2] = np.logaddexp(total[1 : j + 2], total[: j + 1] + each)
-        n_terms = np.arange(len(total))
-        return cls(weight, total - [log_models(len(weight), int(k)) for k in n_terms])
+        weight = 0.5 ** np.asarray(factors, dtype=float)
+        drawn = np.ones(len(weight), dtype=bool) if rules is None else ~rules.required
+        return cls(np.where(drawn, np.log(2 * weight[drawn].sum() / weight), 0.0), drawn)
 
-    def cost(self, support: np.ndarray) -> float:
-        """Minus twice the log probability of a model over the mean of those of its size."""
-        if self.weight.ndim == 0:
+    def cost(self, support: np.ndarray, n_tied: int = 0) -> float:
+        """Minus twice the log probability of a model, n_tied columns of which equalities give."""
+        n_drawn = int(self.drawn[support].sum())
+        if n_drawn <= n_tied:
             return 0.0
-        return 2.0 * float(self.total[len(support)] - self.weight[support].sum())
+        total = float(self.surprise[support].sum()) * (n_drawn - n_tied) / n_drawn
+        return 2.0 * (total - float(gammaln(n_drawn - n_tied + 1)))
 
-    def more(self, n_terms: int) -> np.ndarray:
-        """Change of the cost of a model of so many terms that each further one brings (M,)."""
-        if self.weight.ndim == 0:
-            return self.weight
-        step = self.total[min(n_terms + 1, len(self.weight))] - self.total[n_terms]
-        return 2.0 * (step - self.weight)
-
-    def worth(self, support: np.ndarray) -> np.ndarray:
-        """What the odds of each column of a model add to its worth (k,)."""
-        return np.zeros(len(support)) if self.weight.ndim == 0 else 2.0 * self.weight[support]
+    def more(self, support: np.ndarray) -> np.ndarray:
+        """Change of the cost of a model that each further column brings (M,)."""
+        return 2.0 * (self.surprise - np.log(self.drawn[support].sum() + 1))
 
 
-EVEN = Odds(np.zeros(()), np.zeros(()))  # all models of one size are equally likely
-
-
-def price(
-    xi: np.ndarray, log_information: float, n_candidates: int, rules: Rules | None = None
-) -> float:
-    """What a model pays for its coefficients xi (k,), see the module's docstring.
-
-    With rules xi are the coefficients along free directions; what is required is no choice.
-    """
-    prior = 2.0 * float(np.log1p(xi**2).sum())
-    n_chosen = len(xi)
-    if rules is not None:
-        n_required = int(rules.required.sum())
-        n_candidates, n_chosen = n_candidates - n_required, max(rules.n_choices - n_required, 0)
-    return log_information + prior + 2.0 * log_models(n_candidates, n_chosen)
+def price(xi: np.ndarray, log_information: float) -> float:
+    """What a model pays for its coefficients xi (k,): those along free directions, with rules."""
+    return log_information + 2.0 * float(np.log1p(xi**2).sum())
 
 
 def log_information(triangle: np.ndarray) -> float:
@@ -116,7 +91,7 @@ class Quadratic:
     ----------
     triangle : ndarray of shape (m, M)
     rhs : ndarray of shape (m,)
-    odds : Odds, default=EVEN
+    odds : Odds
         Of the M columns.
     rules : Rules, default=None
         What is known of the M coefficients.
@@ -124,7 +99,7 @@ class Quadratic:
 
     triangle: np.ndarray
     rhs: np.ndarray
-    odds: Odds = EVEN
+    odds: Odds
     rules: Rules | None = None
 
     @property
@@ -157,7 +132,7 @@ class Quadratic:
         if self.rules is not None:
             return self._score_by_rules(support, self.rules.part(support))
         xi, _, cost = self.solve(support)
-        paid = price(xi, log_information(self.triangle[:, support]), self.n_candidates)
+        paid = price(xi, log_information(self.triangle[:, support]))
         return cost + paid + self.odds.cost(support)
 
     def _score_by_rules(self, support: np.ndarray, rules: Rules) -> float:
@@ -168,8 +143,8 @@ class Quadratic:
             return np.inf
         cost = float(((columns @ answer.xi - self.rhs) ** 2).sum())
         information = log_information(columns @ answer.basis)
-        paid = price(answer.basis.T @ answer.xi, information, self.n_candidates, rules)
-        return cost + paid + self.odds.cost(support)
+        paid = price(answer.basis.T @ answer.xi, information)
+        return cost + paid + self.odds.cost(support, rules.n_tied)
 
     def _taken(self, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Orthonormal directions (m, r) that a model explains, and what it leaves (m,)."""
@@ -192,14 +167,12 @@ class Quadratic:
         new[support] = False
         along = rest.T @ left
         safe = np.where(new, size, 1.0)
-        more = log_models(self.n_candidates, len(support) + 1)
-        more -= log_models(self.n_candidates, len(support))
         xi = along / safe
         if self.rules is not None:
             xi = np.clip(xi, self.rules.lower, self.rules.upper)
             new &= (xi != 0) & ~self.rules.matrix.any(axis=0)
         cost = xi * (xi * safe - 2 * along) + np.log1p(safe) + 2 * np.log1p(xi**2)
-        return np.where(new, cost + 2 * more + self.odds.more(len(support)), np.inf)
+        return np.where(new, cost + self.odds.more(support), np.inf)
 
     def weakest(self, support: np.ndarray) -> np.ndarray:
         """Positions in the support, first the columns that the evidence misses least."""
@@ -207,7 +180,7 @@ class Quadratic:
         if self.rules is not None:
             return self._weakest_by_rules(xi, std, support, self.rules.required[support])
         worth = (xi / std) ** 2 - np.log1p(std**-2) - 2 * np.log1p(xi**2)
-        return np.argsort(worth + self.odds.worth(support))
+        return np.argsort(worth - 2 * self.odds.surprise[support])
 
     def _weakest_by_rules(
         self, xi: np.ndarray, std: np.ndarray, support: np.ndarray, required: np.ndarray
@@ -216,7 +189,7 @@ class Quadratic:
         free = std > 0
         std = np.where(free, std, 1.0)
         worth = (xi / std) ** 2 - np.log1p(std**-2) - 2 * np.log1p(xi**2)
-        worth += self.odds.worth(support)
+        worth -= 2 * self.odds.surprise[support]
         worth = np.where(free, worth, np.where(xi == 0, -np.inf, 0.0))
         return np.argsort(np.where(required, np.inf, worth))
 

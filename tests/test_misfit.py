@@ -37,6 +37,18 @@ def test_noise_is_not_complained_of(noise):
         SMNNDiscoverer(degree=3, order=2).fit(*cubic_oscillator(noise))
 
 
+def test_an_outlier_is_told_and_can_be_left_out():
+    t, x = cubic_oscillator(0.005)
+    x[100] += 0.05
+    with pytest.warns(
+        DataWarning, match=rf"a sample of x, at t = {t[100]:.6g}, is \d\.\d standard"
+    ):
+        SMNNDiscoverer(degree=3, order=2).fit(t, x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        SMNNDiscoverer(degree=3, order=2).fit(t, x, sample_weight=np.arange(300) != 100)
+
+
 def measured_at_every_fifth(n):
     """An input at n times, the state at every fifth of them."""
     t = 0.04 * np.arange(n)

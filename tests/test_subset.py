@@ -1,11 +1,13 @@
 """Stepwise search on a quadratic cost: its algebra, and the best subset against trying them all."""
 
-from itertools import combinations
+from itertools import combinations, product
+from math import comb, log
 
 import numpy as np
 import pytest
 
-from smnn_np.subset import Odds, Quadratic, log_information, log_models
+from smnn_np._rules import Rules
+from smnn_np.subset import Odds, Quadratic, log_information
 
 
 def random_problem(rng, n_candidates, collinear=0.0):
@@ -53,20 +55,30 @@ def test_an_addition_changes_the_score_by_what_is_said():
         assert change[j] == pytest.approx(expected, rel=1e-9)
 
 
-def test_equal_odds_count_the_models_of_one_size():
-    odds = Odds.of(np.full(30, 2))
-    assert log_models(30, 7) == pytest.approx(np.log(2035800))
-    assert odds.cost(np.arange(7)) == pytest.approx(0.0, abs=1e-9)
-    assert odds.cost(np.arange(30)) == pytest.approx(0.0, abs=1e-9)
+def test_odds_are_a_distribution_over_draws_one_by_one():
+    factors = np.array([0, 1, 1, 2, 3])
+    odds, chance = Odds.of(factors), 0.5**factors / (0.5**factors).sum()
+    for k in range(1, 6):
+        total = sum(np.exp(-odds.cost(np.array(s)) / 2) for s in combinations(range(5), k))
+        differ = [s for s in product(range(5), repeat=k) if len(set(s)) == k]
+        expected = sum(np.prod(chance[list(s)]) for s in differ) / 2**k
+        assert total == pytest.approx(expected, rel=1e-12)
 
 
-def test_odds_are_a_distribution_and_halve_with_every_factor():
-    odds = Odds.of(np.array([0, 1, 1, 2, 3]))
-    for k in range(6):
-        every = [np.array(s, dtype=int) for s in combinations(range(5), k)]
-        assert np.mean([np.exp(-odds.cost(s) / 2) for s in every]) == pytest.approx(1.0)
-    ratio = np.exp(-0.5 * (odds.cost(np.array([0, 4])) - odds.cost(np.array([0, 1]))))
-    assert ratio == pytest.approx(0.25)
+def test_few_of_many_equal_candidates_pay_as_in_the_extended_criterion_and_a_bit_each():
+    odds = Odds.of(np.full(10_000, 2))
+    expected = 2 * log(comb(10_000, 7)) + 7 * 2 * np.log(2)
+    assert odds.cost(np.arange(7)) == pytest.approx(expected, abs=0.01)
+
+
+def test_required_columns_are_no_choice_and_tied_ones_share_the_price():
+    free = np.full(4, np.inf)
+    required = np.array([True, False, False, False])
+    rules = Rules(required, -free, free, np.zeros((0, 4)), np.zeros(0))
+    odds, fewer = Odds.of(np.array([0, 1, 2, 2]), rules), Odds.of(np.array([1, 2, 2]))
+    assert odds.cost(np.array([0])) == 0.0
+    assert odds.cost(np.array([0, 1, 3])) == pytest.approx(fewer.cost(np.array([0, 2])))
+    assert odds.cost(np.array([0, 2, 3]), 1) == pytest.approx(fewer.cost(np.array([1])))
 
 
 @pytest.mark.parametrize("seed", range(6))
