@@ -4,6 +4,8 @@ Notation and shapes are those of ``smooth.py``. A node's state solves the rows o
 together; the inverse of their triangle is a root of its covariance.
 """
 
+import math
+
 import numpy as np
 
 from .jit import njit
@@ -83,7 +85,7 @@ def combine(kept, rows, rhs, both, keys, scratch, state, inverse):  # pragma: no
 
 
 @njit(nogil=True)
-def _describe(state, inverse, design, mean, std):  # pragma: no cover
+def describe(state, inverse, design, mean, std):  # pragma: no cover
     """Fill mean, std (R,) of a node from its state and the root of its covariance."""
     order, n_states = mean.shape[0], state.shape[0]
     for r in range(order):
@@ -95,7 +97,7 @@ def _describe(state, inverse, design, mean, std):  # pragma: no cover
                 for j in range(n_states - order):
                     entry += design[j] * inverse[order + j, c]
             variance += entry * entry
-        std[r] = np.sqrt(variance)
+        std[r] = math.sqrt(variance)
     for j in range(n_states - order):
         mean[0] += design[j] * state[order + j]
 
@@ -184,7 +186,7 @@ def backward(
             else:
                 if not combine(kept[here], rows, rhs, both, keys, scratch, state, inverse):
                     return k
-                _describe(state, inverse, design[k], mean[here], std[here])
+                describe(state, inverse, design[k], mean[here], std[here])
                 if steady and k > 0:
                     _steady_gains(
                         kept[here], rows, root, drive, design[k], weight[k + 1],

@@ -11,6 +11,8 @@ used); coefs (1 | n, R): c in x^(R) + c[R-1] x^(R-1) + ... + c[0] x = drive * wh
 along a step. Everything is relative to the standard deviation of the measurements' noise.
 """
 
+import math
+
 import numpy as np
 
 from .jit import njit
@@ -71,7 +73,7 @@ def _advance(
     reflect(block, 0, n_rows, 0, order + n_states, scratch)
     log_determinant = 0.0
     for i in range(order):
-        log_determinant += 2.0 * np.log(abs(block[i, i]))
+        log_determinant += 2.0 * math.log(abs(block[i, i]))
     for i in range(n_states):
         sign = -1.0 if block[order + i, order + i] < 0.0 else 1.0  # or a steady state would blink
         for c in range(n_states):
@@ -174,5 +176,5 @@ def forward(
             # The flat state is that of the first node: its volume shrinks on the way.
             log_determinant -= 2.0 * coefs[min(k + 1, coefs.shape[0] - 1), order - 1] * steps[k + 1]
     for i in range(n_states):
-        log_determinant += 2.0 * np.log(abs(triangle[i, i]))
+        log_determinant += 2.0 * math.log(abs(triangle[i, i]))
     return total, log_determinant
