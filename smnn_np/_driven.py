@@ -10,9 +10,11 @@ from functools import lru_cache
 
 import numpy as np
 
+from ._arrays import is_cupy, to_numpy
 from ._kernels.backward import backward
 from ._kernels.score import score
 from ._kernels.smooth import forward
+from ._pieces import Pieces
 
 _EXTRA_POINTS = 7  # beyond the Gauss points that integrate polynomials exactly
 _SAME_STEP = 1e-9
@@ -152,7 +154,8 @@ class Model:
         """Coefficients of each step (n | 1, R)."""
         if self.law is None:
             return np.zeros((1, self.order))
-        return np.array(self.law(run.middles()), order="C")  # writable: one compilation
+        coefs = self.law(run.middles())
+        return coefs if is_cupy(coefs) else np.array(coefs, order="C")  # writable: compiled once
 
     def at(self, drive: float) -> "Model":
         """Replace the drive."""
@@ -174,6 +177,8 @@ def filter_runs(
 
     Effects of covariates are normal with standard deviations `effect_std`, infinite for unknown.
     """
+    if is_cupy(runs[0].times):
+        return _pieces(runs, model, effect_std).filter()
     total = log_determinant = 0.0
     for run in runs:
         coefs = model.coefs(run)
@@ -195,8 +200,22 @@ def _forward(
     """Filter one run; write what its nodes with a slot know into kept."""
     rule = _rule(model.order, not coefs.any())
     data = (run.design, run.value, run.weight)
-    prior = np.broadcast_to(1.0 / np.asarray(effect_std), run.design.shape[1:]).copy()
+    prior = _prior(run, effect_std)
     return forward(run.steps(), coefs, model.drive, *data, prior, rule, slot, kept)
+
+
+def _prior(run: Run, effect_std: float | np.ndarray) -> np.ndarray:
+    """Weights of the effects around zero (p,)."""
+    return np.broadcast_to(1.0 / np.asarray(effect_std), run.design.shape[1:]).copy()
+
+
+def _pieces(
+    runs: Sequence[Run], model: Model, effect_std: float | np.ndarray = EFFECT_STD
+) -> Pieces:
+    """Runs on a GPU as its kernels take them."""
+    coefs = [model.coefs(run) for run in runs]
+    rule = _rule(model.order, not any(bool(each.any()) for each in coefs))
+    return Pieces(runs, coefs, model.drive, _prior(runs[0], effect_std), rule)
 
 
 def smooth_run(run: Run, model: Model, slot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -204,25 +223,40 @@ def smooth_run(run: Run, model: Model, slot: np.ndarray) -> tuple[np.ndarray, np
 
     The standard deviation is relative to that of the noise. Entry 0 includes what covariates do.
     """
-    n_asked, n_states = slot.max(initial=-1) + 1, model.order + run.design.shape[1]
+    n_asked, n_states = int(slot.max()) + 1, model.order + run.design.shape[1]
+    if is_cupy(run.times):
+        mean, std, _ = _pieces([run], model).smooth(slot, n_asked)
+        return _determined(mean, std)
     coefs = model.coefs(run)
     kept = np.empty((n_asked, n_states, n_states + 1))
     _forward(run, model, coefs, slot, kept)
     mean, std = np.empty((2, n_asked, model.order))
     data = (run.steps(), coefs, model.drive, run.design, run.value, run.weight)
     status = backward(*data, _rule(model.order, not coefs.any()), slot, kept, mean, std)
-    if status >= 0 or not np.isfinite(std).all():
+    return _determined(mean, std, status < 0)
+
+
+def _determined(
+    mean: np.ndarray, std: np.ndarray, known: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return them if they are known."""
+    if not (known and np.isfinite(std).all()):
         raise UndeterminedError("the samples of a run do not determine its state.")
     return mean, std
 
 
 def effects(run: Run, model: Model) -> np.ndarray:
-    """Effects of the covariates (p,)."""
+    """Effects of the covariates (p,), on the host."""
     n_states = model.order + run.design.shape[1]
-    slot = np.full(len(run.times), -1)
+    if n_states == model.order:
+        return np.zeros(0)
+    slot = np.full_like(run.times, -1, dtype=np.int64)
     slot[-1] = 0
-    kept = np.empty((1, n_states, n_states + 1))
-    _forward(run, model, model.coefs(run), slot, kept)
+    if is_cupy(run.times):
+        kept = to_numpy(_pieces([run], model).smooth(slot, 1)[2])
+    else:
+        kept = np.empty((1, n_states, n_states + 1))
+        _forward(run, model, model.coefs(run), slot, kept)
     rows = kept[0, model.order :]
     return np.linalg.solve(rows[:, model.order : n_states], rows[:, n_states])
 

@@ -63,6 +63,7 @@ ROWS = (
     ("compiled",),
     ("simulate",),
     ("_posterior",),
+    ("_pieces",),
     ("_driven",),
     ("_asked",),
     ("_marginal",),

@@ -26,7 +26,8 @@ def retreat(
     n_rows = order + n_states + 1
     load_noise(block, order)
     for i in range(n_states):
-        block[order + i, order : order + n_states] = rows[i]
+        for c in range(n_states):
+            block[order + i, order + c] = rows[i, c]
         block[order + i, order + n_states] = rhs[i]
     load_sample(block, n_rows - 1, order, design, weight, value)
     for row in range(order, n_rows):
@@ -62,12 +63,15 @@ def push(rows, ahead, scratch):  # pragma: no cover
 def combine(kept, rows, rhs, both, keys, scratch, state, inverse):  # pragma: no cover
     """Solve for a state from the rows of both sides; inverse inverse^T is its covariance."""
     n = rows.shape[0]
-    both[:n] = kept
-    both[n:, :n] = rows
-    both[n:, n] = rhs
+    for i in range(n):
+        for c in range(n):
+            both[i, c] = kept[i, c]
+            both[n + i, c] = rows[i, c]
+            inverse[i, c] = 0.0
+        both[i, n] = kept[i, n]
+        both[n + i, n] = rhs[i]
     sort_rows(both, 2 * n, n, keys, scratch)
     reflect(both, 0, 2 * n, 0, n, scratch)
-    inverse[:] = 0.0
     for i in range(n - 1, -1, -1):
         if not abs(both[i, i]) > 0.0:
             return False

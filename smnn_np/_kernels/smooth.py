@@ -25,9 +25,9 @@ _FROZEN = 1e-13  # relative change of a triangle below which it counts as steady
 @njit(nogil=True)
 def load_noise(block, order):  # pragma: no cover
     """Write the rows of the driving noise on top: unit weight, value zero."""
-    block[:order] = 0.0
     for i in range(order):
-        block[i, i] = 1.0
+        for c in range(block.shape[1]):
+            block[i, c] = 1.0 if i == c else 0.0
 
 
 @njit(nogil=True)
@@ -43,7 +43,7 @@ def load_sample(block, row, order, design, weight, value):  # pragma: no cover
 
 
 @njit(nogil=True)
-def _advance(
+def advance(
     triangle, rhs, back, root, drive, design, weight, value, block, keys, scratch
 ):  # pragma: no cover
     """Step to the next node and take in its sample; return log-determinant and left-over.
@@ -93,7 +93,7 @@ def _steady_gain(
         if j < n_states:
             unit[j] = 1.0
         value = 1.0 if j == n_states else 0.0
-        _, left = _advance(
+        _, left = advance(
             same, unit, back, root, drive, design, weight, value, block, keys, scratch
         )
         gain[:n_states, j] = unit
@@ -156,7 +156,7 @@ def forward(
         steady = steady and not fresh and weight[k] == weight[k - 1]
         if not steady:
             before[:] = triangle
-            gained, left = _advance(
+            gained, left = advance(
                 triangle, rhs, back, root, drive, design[k], weight[k], value[k],
                 block, keys, scratch,
             )  # fmt: skip
