@@ -7,10 +7,11 @@ to the standard deviation of the noise. The recursions are in ``_kernels/smooth.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from types import ModuleType
 
 import numpy as np
 
-from ._arrays import is_cupy, to_numpy
+from ._arrays import array_module, is_cupy, to_numpy
 from ._kernels.backward import backward
 from ._kernels.score import score
 from ._kernels.smooth import forward
@@ -31,7 +32,7 @@ class UndeterminedError(ValueError):
 
 @dataclass(frozen=True)
 class Run:
-    """Nodes of one run, with or without a sample.
+    """Nodes of one run, with or without a sample; all on the host or all on a GPU.
 
     Attributes
     ----------
@@ -47,6 +48,17 @@ class Run:
     value: np.ndarray
     weight: np.ndarray
     design: np.ndarray
+
+    def at(self, xp: ModuleType) -> "Run":
+        """Move to where a module has its arrays, numpy or cupy."""
+        arrays = self.times, self.value, self.weight, self.design
+        if xp is array_module(self.times):
+            return self
+        return Run(*(to_numpy(each) if xp is np else xp.asarray(each) for each in arrays))
+
+    def __getstate__(self) -> dict[str, np.ndarray]:
+        """Arrays on the host: a pickle can be read where there is no GPU."""
+        return dict(self.at(np).__dict__)
 
     @property
     def n_seen(self) -> int:
@@ -68,7 +80,7 @@ class Run:
     def merge(self, times: np.ndarray, design: np.ndarray) -> tuple["Run", np.ndarray]:
         """Add nodes without samples; return where each node was: old ones first, then the new."""
         origin = np.argsort(np.concatenate([self.times, times]), kind="stable")
-        nothing = np.zeros(len(times))
+        nothing = np.zeros_like(times)
         run = Run(
             np.concatenate([self.times, times])[origin],
             np.concatenate([self.value, nothing])[origin],
@@ -87,7 +99,7 @@ class Run:
         count = np.diff(np.append(first, len(cell))).astype(float)
         columns = np.column_stack([self.times, self.value, self.design])
         means = np.add.reduceat(columns, first, axis=0) / count[:, None]
-        design = np.ascontiguousarray(means[:, 2:])
+        design = array_module(means).ascontiguousarray(means[:, 2:])
         return Run(means[:, 0].copy(), means[:, 1].copy(), np.sqrt(count / usual), design)
 
     def centre(self, start: float, width: float, slope: np.ndarray) -> "Run":
@@ -96,9 +108,10 @@ class Run:
         A stretch without samples becomes a node without one.
         """
         cell = np.floor((self.times - start) / width).astype(int)
-        middles = start + (np.arange(cell[-1] + 1) + 0.5) * width
-        value, weight = np.zeros((2, len(middles)))
-        design = np.zeros((len(middles), self.design.shape[1]))
+        xp = array_module(cell)
+        middles = start + (xp.arange(int(cell[-1]) + 1) + 0.5) * width
+        value, weight = xp.zeros((2, len(middles)))
+        design = xp.zeros((len(middles), self.design.shape[1]))
         value[cell] = self.value - slope * (self.times - middles[cell])
         weight[cell], design[cell] = self.weight, self.design
         return Run(middles, value, weight, design)
@@ -109,15 +122,15 @@ class Run:
         A question at the time of a sample needs none, unless it has covariates of its own: an even
         grid stays even.
         """
-        n = len(self.times)
+        xp, n = array_module(times), len(self.times)
         if design.shape[1]:
             run, origin = self.merge(times, design)
-            return run, np.where(origin >= n, origin - n, -1), np.arange(len(times))
+            return run, np.where(origin >= n, origin - n, -1), xp.arange(len(times))
         distinct, question = np.unique(times, return_inverse=True)
         place = np.minimum(np.searchsorted(self.times, distinct), n - 1)
         known = self.times[place] == distinct
-        run, origin = self.merge(distinct[~known], np.zeros((np.count_nonzero(~known), 0)))
-        slot = np.full(n, -1)
+        run, origin = self.merge(distinct[~known], xp.zeros((len(distinct[~known]), 0)))
+        slot = np.full_like(self.times, -1, dtype=np.int64)
         slot[place[known]] = np.flatnonzero(known)
         return run, np.concatenate([slot, np.flatnonzero(~known)])[origin], question
 
@@ -125,11 +138,12 @@ class Run:
         """Cut steps longer than that into equal ones; return where each node was, as `merge`."""
         steps = np.diff(self.times)
         pieces = np.maximum(np.ceil(steps / longest), 1).astype(int)
-        left = np.repeat(np.arange(len(steps)), pieces - 1)
-        first = np.cumsum(pieces - 1) - (pieces - 1)
-        share = (np.arange(len(left)) - first[left] + 1) / pieces[left]
+        xp, until = array_module(steps), np.cumsum(pieces - 1)
+        new = xp.arange(int(until[-1]) if len(until) else 0)
+        left = np.searchsorted(until, new, side="right")
+        share = (new - (until - (pieces - 1))[left] + 1) / pieces[left]
         times = self.times[left] + share * steps[left]
-        return self.merge(times, np.zeros((len(times), self.design.shape[1])))
+        return self.merge(times, xp.zeros((len(times), self.design.shape[1])))
 
 
 @dataclass(frozen=True)
