@@ -161,7 +161,8 @@ def chain_kernel(sizes: Sizes) -> Any:
             log_determinant += gained + elements[(at + 1) * n_element - 2]
         if direction == AFTER:
             for i in range(n):
-                log_determinant += 2.0 * math.log(abs(rows[i, i]))
+                size = abs(rows[i, i])
+                log_determinant += 2.0 * math.log(size) if size > 0.0 else -math.inf
             sums[run, 0], sums[run, 1] = squares, log_determinant
 
     return kernel
