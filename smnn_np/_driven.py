@@ -192,7 +192,7 @@ def filter_runs(
     Effects of covariates are normal with standard deviations `effect_std`, infinite for unknown.
     """
     if is_cupy(runs[0].times):
-        return _pieces(runs, model, effect_std).filter()
+        return _pieces(runs, [model] * len(runs), effect_std).filter()
     total = log_determinant = 0.0
     for run in runs:
         coefs = model.coefs(run)
@@ -224,12 +224,13 @@ def _prior(run: Run, effect_std: float | np.ndarray) -> np.ndarray:
 
 
 def _pieces(
-    runs: Sequence[Run], model: Model, effect_std: float | np.ndarray = EFFECT_STD
+    runs: Sequence[Run], models: Sequence[Model], effect_std: float | np.ndarray = EFFECT_STD
 ) -> Pieces:
-    """Runs on a GPU as its kernels take them."""
-    coefs = [model.coefs(run) for run in runs]
-    rule = _rule(model.order, not any(bool(each.any()) for each in coefs))
-    return Pieces(runs, coefs, model.drive, _prior(runs[0], effect_std), rule)
+    """Runs on a GPU, each with a model of one order, as its kernels take them."""
+    coefs = [model.coefs(run) for run, model in zip(runs, models, strict=True)]
+    rule = _rule(models[0].order, not any(bool(each.any()) for each in coefs))
+    drives = [model.drive for model in models]
+    return Pieces(runs, coefs, drives, _prior(runs[0], effect_std), rule)
 
 
 def smooth_run(run: Run, model: Model, slot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -237,10 +238,9 @@ def smooth_run(run: Run, model: Model, slot: np.ndarray) -> tuple[np.ndarray, np
 
     The standard deviation is relative to that of the noise. Entry 0 includes what covariates do.
     """
-    n_asked, n_states = int(slot.max()) + 1, model.order + run.design.shape[1]
     if is_cupy(run.times):
-        mean, std, _ = _pieces([run], model).smooth(slot, n_asked)
-        return _determined(mean, std)
+        return smooth_runs([run], [model], [slot])[0]
+    n_asked, n_states = int(slot.max()) + 1, model.order + run.design.shape[1]
     coefs = model.coefs(run)
     kept = np.empty((n_asked, n_states, n_states + 1))
     _forward(run, model, coefs, slot, kept)
@@ -248,6 +248,22 @@ def smooth_run(run: Run, model: Model, slot: np.ndarray) -> tuple[np.ndarray, np
     data = (run.steps(), coefs, model.drive, run.design, run.value, run.weight)
     status = backward(*data, _rule(model.order, not coefs.any()), slot, kept, mean, std)
     return _determined(mean, std, status < 0)
+
+
+def smooth_runs(
+    runs: Sequence[Run], models: Sequence[Model], slots: Sequence[np.ndarray]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Do what `smooth_run` does for several, of one order: all at once on a GPU."""
+    if not is_cupy(runs[0].times):
+        return [smooth_run(*each) for each in zip(runs, models, slots, strict=True)]
+    ends = np.cumsum([int(slot.max()) + 1 for slot in slots]).tolist()
+    starts = [0, *ends[:-1]]
+    moved = [
+        np.where(slot >= 0, slot + start, -1) for slot, start in zip(slots, starts, strict=True)
+    ]
+    mean, std, _ = _pieces(runs, models).smooth(np.concatenate(moved), ends[-1])
+    _determined(mean, std)
+    return [(mean[i:j], std[i:j]) for i, j in zip(starts, ends, strict=True)]
 
 
 def _determined(
@@ -267,7 +283,7 @@ def effects(run: Run, model: Model) -> np.ndarray:
     slot = np.full_like(run.times, -1, dtype=np.int64)
     slot[-1] = 0
     if is_cupy(run.times):
-        kept = to_numpy(_pieces([run], model).smooth(slot, 1)[2])
+        kept = to_numpy(_pieces([run], [model]).smooth(slot, 1)[2])
     else:
         kept = np.empty((1, n_states, n_states + 1))
         _forward(run, model, model.coefs(run), slot, kept)

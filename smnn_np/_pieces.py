@@ -25,7 +25,8 @@ class Pieces:
         With CuPy arrays.
     coefs : sequence of array of shape (1|n, R)
         Coefficients of each run's steps.
-    drive : float
+    drives : sequence of float
+        One a run.
     prior : ndarray of shape (p,)
         Weights of the effects around zero.
     rule : ndarray of shape (2, G)
@@ -36,7 +37,7 @@ class Pieces:
         self,
         runs: Sequence[Run],
         coefs: Sequence[Array],
-        drive: float,
+        drives: Sequence[float],
         prior: np.ndarray,
         rule: np.ndarray,
     ) -> None:
@@ -58,7 +59,7 @@ class Pieces:
             weight=self._join([each.weight for each in runs]),
             design=self._join([each.design for each in runs]),
             coefs=self._join(coefs),
-            drives=np.full(len(runs), drive),
+            drives=np.array(drives),
             prior=prior if len(prior) else np.zeros(1),
             rule=rule.ravel(),
             first=first,

@@ -115,15 +115,22 @@ class SeriesFit:
         """Density of the driving white noise."""
         return self.strength.model.drive * self.noise * self.units.time ** (0.5 - self.order)
 
-    def predict(
-        self, run: int, t: np.ndarray, covariates: np.ndarray, derivative: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of a derivative at times (n,)."""
-        model, units = self.strength.model, self.units
-        here = self.runs[run].at(array_module(t))
+    def ask(
+        self, run: int, t: np.ndarray, covariates: np.ndarray
+    ) -> tuple[Run, np.ndarray, np.ndarray]:
+        """A run with nodes at times (n,), slots of its nodes, and those of the times."""
+        here, units = self.runs[run].at(array_module(t)), self.units
         asked, slot, question = here.ask(units.times(t), units.design(covariates))
-        refined, slot = _refine(asked, slot, model)
-        mean, std = smooth_run(refined, model, slot)
+        return *_refine(asked, slot, self.strength.model), question
+
+    def answer(
+        self,
+        asked: tuple[Run, np.ndarray, np.ndarray],
+        smoothed: tuple[np.ndarray, np.ndarray],
+        derivative: int,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of a derivative at the times that were asked for (n,)."""
+        (refined, slot, question), (mean, std), units = asked, smoothed, self.units
         width = 1.0 if self.width is None else float(self.width[derivative])
         variance = (std[:, derivative] * self.strength.noise * width) ** 2
         if self.learned is not None:

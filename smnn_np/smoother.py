@@ -14,6 +14,7 @@ from ._data import as_columns, mean_r2, name_states, read_groups, read_states
 from ._linear import SmoothedMixin
 from ._marginal import CRITERIA
 from ._smoothing import Wish, fit_series
+from ._together import predict_series
 
 _MAX_ORDER = 8
 
@@ -186,9 +187,9 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, SmoothedMixin):
         mean, std = array_module(inputs).empty((2, len(inputs), len(self._fits)))
         for r in np.unique(run):
             rows = pick(run, r, inputs)
-            for s, fit in enumerate(self._fits):
-                asked = (inputs[rows, 0], inputs[rows, 1:], int(derivative))
-                mean[rows, s], std[rows, s] = fit.predict(int(r), *asked)
+            asked = (inputs[rows, 0], inputs[rows, 1:], int(derivative))
+            for s, *found in predict_series(self._fits, int(r), *asked):
+                mean[rows, s], std[rows, s] = found
         if self._y_is_1d:
             mean, std = mean[:, 0], std[:, 0]
         return (mean, std) if return_std else mean

@@ -71,6 +71,7 @@ ROWS = (
     ("_mirror", "_curvature"),
     ("_learn",),
     ("_smoothing",),
+    ("_together",),
     ("_path",),
     ("_suspicions",),
     ("_progress",),

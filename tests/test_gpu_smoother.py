@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 
 import smnn_np as smnn
-from smnn_np import SMNNSmoother, _bands, _driven, _learn, _marginal, _smoothing, device
-from smnn_np._pieces import cut
+from smnn_np import (
+    SMNNSmoother,
+    _bands,
+    _driven,
+    _learn,
+    _marginal,
+    _smoothing,
+    _together,
+    device,
+)
+from smnn_np._pieces import Pieces, cut
 from smnn_np.testing import assert_close
 
 # A standard deviation of a derivative is as exact as the samples' differences that it stands for.
@@ -149,6 +158,23 @@ def test_runs_and_covariates_go_with_arrays_of_the_device(gpu):
     assert_close(got, want, scale=SMOOTHED)
     wanted = here.predict(inputs, groups, derivative=1, return_std=True)
     found = there.predict(gpu.give(inputs), groups, derivative=1, return_std=True)
+    for got, want in zip(found, wanted, strict=True):
+        assert_close(gpu.take(got), want, scale=SMOOTHED)
+
+
+@pytest.mark.parametrize(("at_once", "n_batches"), [(10**6, 1), (400, 3), (1, 5)])
+def test_many_series_are_predicted_as_a_batch(at_once, n_batches, gpu, in_pieces, monkeypatch):
+    t = np.linspace(0, 8, 80)
+    y = np.sin(np.outer(t, np.arange(1, 6)))
+    y[5, 1] = y[60, 3] = np.nan
+    known = {"order": 2, "noise_std": [0.1, 0.2, 0.3, 0.4, 0.5], "drive_std": 1.0}
+    wanted = SMNNSmoother(**known).fit(t, y).predict(t, return_std=True)
+    there = SMNNSmoother(**known).fit(gpu.give(t), gpu.give(y))
+    smooth, batches = Pieces.smooth, []
+    monkeypatch.setattr(Pieces, "smooth", lambda *given: batches.append(1) or smooth(*given))
+    monkeypatch.setattr(_together, "_AT_ONCE", at_once)
+    found = there.predict(gpu.give(t), return_std=True)
+    assert len(batches) == n_batches
     for got, want in zip(found, wanted, strict=True):
         assert_close(gpu.take(got), want, scale=SMOOTHED)
 
