@@ -9,13 +9,14 @@ DEMO := demo
 # cores lose.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help demo test lint types examples docs bench bench-compare bench-record bench-site \
+.PHONY: help demo test ptx lint types examples docs bench bench-compare bench-record bench-site \
   performance clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo      equations from the hare and lynx record and from a chemostat; plots in $(DEMO)/"
 	@echo "make test      the whole test suite, doctests included"
+	@echo "make ptx       every GPU kernel compiled to PTX, which needs no GPU (Linux; 300 MB, once)"
 	@echo "make lint      ruff: lint and format"
 	@echo "make types     mypy"
 	@echo "make examples  every script of examples/ in its small setting"
@@ -51,6 +52,20 @@ demo: $(VENV)/.has-plot
 
 test: $(VENV)/.has-test
 	$(ONE_THREAD) $(PY) -m pytest -n 2 --dist worksteal
+
+# numba-cuda cannot be imported with NumPy 2.5 and newer: it gets an environment of its own.
+$(VENV)/ptx/.done: | $(PY)
+	$(PYTHON) -m venv $(VENV)/ptx
+	$(VENV)/ptx/bin/python -m pip install --quiet --disable-pip-version-check \
+	  "numba-cuda[cu12]>=0.22" "numpy<2.5"
+	@touch $@
+
+# Sizes of the solver's kernels: Q V R and central rows; of the smoother's: R p and varying.
+ptx: $(VENV)/ptx/.done
+	@set -e; for sizes in "1 1 2 1" "9 9 3 0" "3 0 0" "5 2 1"; do \
+	  echo "== tests/compile_kernels.py $$sizes"; \
+	  PYTHONPATH=. NUMBA_ENABLE_CUDASIM=0 $(VENV)/ptx/bin/python tests/compile_kernels.py $$sizes; \
+	done
 
 lint: $(VENV)/.has-lint
 	$(VENV)/bin/ruff check .

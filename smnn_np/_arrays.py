@@ -36,6 +36,14 @@ def send_back(result: Any, like: Any) -> Any:
     return array_module(like).asarray(result) if is_cupy(like) else result
 
 
+def side_by_side(t: Any, y: Any) -> tuple[Any, Any]:
+    """Put both on the GPU if one of them is there."""
+    xp = next((array_module(each) for each in (t, y) if is_cupy(each)), None)
+    if xp is None or y is None:
+        return t, y
+    return xp.asarray(t), xp.asarray(y)
+
+
 def is_cupy(value: Any) -> bool:
     """Whether a value is a CuPy array."""
     return type(value).__module__.partition(".")[0] == "cupy"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import bring_home
+from ._arrays import array_module, bring_home, is_cupy, to_numpy
 from ._trajectories import score_r2
 from .text import clean_name
 
@@ -147,15 +147,18 @@ def read_points(y: Any, n_states: int) -> np.ndarray:
 
 def mean_r2(y: Any, predicted: np.ndarray, sample_weight: Any) -> float:
     """R^2 averaged over states, each over what was measured."""
-    y, predicted, sample_weight = bring_home(y, predicted, sample_weight)
+    (sample_weight,) = bring_home(sample_weight)
     states = read_states(y, len(predicted))
-    weight = None if sample_weight is None else np.asarray(sample_weight)
+    xp = array_module(states)
+    weight = None if sample_weight is None else xp.asarray(np.asarray(sample_weight))
+    predicted = to_numpy(predicted) if xp is np else xp.asarray(predicted)
     return score_r2(states, predicted, weight)
 
 
 def as_columns(t: Any, n_columns: int = 1) -> Any:
     """Turn 1-D times into a column; leave everything else to scikit-learn's checks."""
-    values = t if hasattr(t, "columns") or hasattr(t, "toarray") else np.asarray(t)
+    keep = hasattr(t, "columns") or hasattr(t, "toarray") or is_cupy(t)
+    values = t if keep else np.asarray(t)
     return values.reshape(-1, 1) if n_columns == 1 and values.ndim == 1 else values
 
 
@@ -197,7 +200,7 @@ def read_states(y: Any, n_rows: int) -> np.ndarray:
             "this SMNNDiscoverer estimator requires y to be passed, but the target y is None."
         )
     try:
-        states = np.asarray(y)
+        states = y if is_cupy(y) else np.asarray(y)
         if states.dtype.kind == "c":
             raise TypeError
         states = states.astype(np.float64, copy=False)
@@ -211,7 +214,7 @@ def read_states(y: Any, n_rows: int) -> np.ndarray:
         raise ValueError(f"t has {n_rows} rows but y has {len(states)}: they must be as many.")
     states = states.reshape(n_rows, -1)
     if np.isinf(states).any():
-        k, s = np.argwhere(np.isinf(states))[0]
+        k, s = np.argwhere(np.isinf(states))[0].tolist()
         raise ValueError(
             f"Input y contains infinity, first in row {k}, column {s}; write NaN for "
             "what is missing."
@@ -219,7 +222,7 @@ def read_states(y: Any, n_rows: int) -> np.ndarray:
     empty = np.flatnonzero(np.isnan(states).all(axis=0))
     if len(empty):
         raise ValueError(f"column {empty[0]} of y is NaN throughout: leave it out.")
-    size = np.nanmax(np.abs(states), axis=0, initial=0.0)
+    size = to_numpy(np.nanmax(np.abs(states), axis=0))
     odd = np.flatnonzero((size > _LARGEST) | ((size > 0) & (size < 1 / _LARGEST)))
     if len(odd):
         raise ValueError(

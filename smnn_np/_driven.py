@@ -7,12 +7,15 @@ to the standard deviation of the noise. The recursions are in ``_kernels/smooth.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from types import ModuleType
 
 import numpy as np
 
+from ._arrays import array_module, is_cupy, to_numpy
 from ._kernels.backward import backward
 from ._kernels.score import score
 from ._kernels.smooth import forward
+from ._pieces import Pieces
 
 _EXTRA_POINTS = 7  # beyond the Gauss points that integrate polynomials exactly
 _SAME_STEP = 1e-9
@@ -29,7 +32,7 @@ class UndeterminedError(ValueError):
 
 @dataclass(frozen=True)
 class Run:
-    """Nodes of one run, with or without a sample.
+    """Nodes of one run, with or without a sample; all on the host or all on a GPU.
 
     Attributes
     ----------
@@ -45,6 +48,17 @@ class Run:
     value: np.ndarray
     weight: np.ndarray
     design: np.ndarray
+
+    def at(self, xp: ModuleType) -> "Run":
+        """Move to where a module has its arrays, numpy or cupy."""
+        arrays = self.times, self.value, self.weight, self.design
+        if xp is array_module(self.times):
+            return self
+        return Run(*(to_numpy(each) if xp is np else xp.asarray(each) for each in arrays))
+
+    def __getstate__(self) -> dict[str, np.ndarray]:
+        """Arrays on the host: a pickle can be read where there is no GPU."""
+        return dict(self.at(np).__dict__)
 
     @property
     def n_seen(self) -> int:
@@ -66,7 +80,7 @@ class Run:
     def merge(self, times: np.ndarray, design: np.ndarray) -> tuple["Run", np.ndarray]:
         """Add nodes without samples; return where each node was: old ones first, then the new."""
         origin = np.argsort(np.concatenate([self.times, times]), kind="stable")
-        nothing = np.zeros(len(times))
+        nothing = np.zeros_like(times)
         run = Run(
             np.concatenate([self.times, times])[origin],
             np.concatenate([self.value, nothing])[origin],
@@ -85,7 +99,7 @@ class Run:
         count = np.diff(np.append(first, len(cell))).astype(float)
         columns = np.column_stack([self.times, self.value, self.design])
         means = np.add.reduceat(columns, first, axis=0) / count[:, None]
-        design = np.ascontiguousarray(means[:, 2:])
+        design = array_module(means).ascontiguousarray(means[:, 2:])
         return Run(means[:, 0].copy(), means[:, 1].copy(), np.sqrt(count / usual), design)
 
     def centre(self, start: float, width: float, slope: np.ndarray) -> "Run":
@@ -94,9 +108,10 @@ class Run:
         A stretch without samples becomes a node without one.
         """
         cell = np.floor((self.times - start) / width).astype(int)
-        middles = start + (np.arange(cell[-1] + 1) + 0.5) * width
-        value, weight = np.zeros((2, len(middles)))
-        design = np.zeros((len(middles), self.design.shape[1]))
+        xp = array_module(cell)
+        middles = start + (xp.arange(int(cell[-1]) + 1) + 0.5) * width
+        value, weight = xp.zeros((2, len(middles)))
+        design = xp.zeros((len(middles), self.design.shape[1]))
         value[cell] = self.value - slope * (self.times - middles[cell])
         weight[cell], design[cell] = self.weight, self.design
         return Run(middles, value, weight, design)
@@ -107,15 +122,15 @@ class Run:
         A question at the time of a sample needs none, unless it has covariates of its own: an even
         grid stays even.
         """
-        n = len(self.times)
+        xp, n = array_module(times), len(self.times)
         if design.shape[1]:
             run, origin = self.merge(times, design)
-            return run, np.where(origin >= n, origin - n, -1), np.arange(len(times))
+            return run, np.where(origin >= n, origin - n, -1), xp.arange(len(times))
         distinct, question = np.unique(times, return_inverse=True)
         place = np.minimum(np.searchsorted(self.times, distinct), n - 1)
         known = self.times[place] == distinct
-        run, origin = self.merge(distinct[~known], np.zeros((np.count_nonzero(~known), 0)))
-        slot = np.full(n, -1)
+        run, origin = self.merge(distinct[~known], xp.zeros((len(distinct[~known]), 0)))
+        slot = np.full_like(self.times, -1, dtype=np.int64)
         slot[place[known]] = np.flatnonzero(known)
         return run, np.concatenate([slot, np.flatnonzero(~known)])[origin], question
 
@@ -123,11 +138,12 @@ class Run:
         """Cut steps longer than that into equal ones; return where each node was, as `merge`."""
         steps = np.diff(self.times)
         pieces = np.maximum(np.ceil(steps / longest), 1).astype(int)
-        left = np.repeat(np.arange(len(steps)), pieces - 1)
-        first = np.cumsum(pieces - 1) - (pieces - 1)
-        share = (np.arange(len(left)) - first[left] + 1) / pieces[left]
+        xp, until = array_module(steps), np.cumsum(pieces - 1)
+        new = xp.arange(int(until[-1]) if len(until) else 0)
+        left = np.searchsorted(until, new, side="right")
+        share = (new - (until - (pieces - 1))[left] + 1) / pieces[left]
         times = self.times[left] + share * steps[left]
-        return self.merge(times, np.zeros((len(times), self.design.shape[1])))
+        return self.merge(times, xp.zeros((len(times), self.design.shape[1])))
 
 
 @dataclass(frozen=True)
@@ -152,7 +168,8 @@ class Model:
         """Coefficients of each step (n | 1, R)."""
         if self.law is None:
             return np.zeros((1, self.order))
-        return np.array(self.law(run.middles()), order="C")  # writable: one compilation
+        coefs = self.law(run.middles())
+        return coefs if is_cupy(coefs) else np.array(coefs, order="C")  # writable: compiled once
 
     def at(self, drive: float) -> "Model":
         """Replace the drive."""
@@ -174,6 +191,8 @@ def filter_runs(
 
     Effects of covariates are normal with standard deviations `effect_std`, infinite for unknown.
     """
+    if is_cupy(runs[0].times):
+        return _pieces(runs, [model] * len(runs), effect_std).filter()
     total = log_determinant = 0.0
     for run in runs:
         coefs = model.coefs(run)
@@ -195,8 +214,23 @@ def _forward(
     """Filter one run; write what its nodes with a slot know into kept."""
     rule = _rule(model.order, not coefs.any())
     data = (run.design, run.value, run.weight)
-    prior = np.broadcast_to(1.0 / np.asarray(effect_std), run.design.shape[1:]).copy()
+    prior = _prior(run, effect_std)
     return forward(run.steps(), coefs, model.drive, *data, prior, rule, slot, kept)
+
+
+def _prior(run: Run, effect_std: float | np.ndarray) -> np.ndarray:
+    """Weights of the effects around zero (p,)."""
+    return np.broadcast_to(1.0 / np.asarray(effect_std), run.design.shape[1:]).copy()
+
+
+def _pieces(
+    runs: Sequence[Run], models: Sequence[Model], effect_std: float | np.ndarray = EFFECT_STD
+) -> Pieces:
+    """Runs on a GPU, each with a model of one order, as its kernels take them."""
+    coefs = [model.coefs(run) for run, model in zip(runs, models, strict=True)]
+    rule = _rule(models[0].order, not any(bool(each.any()) for each in coefs))
+    drives = [model.drive for model in models]
+    return Pieces(runs, coefs, drives, _prior(runs[0], effect_std), rule)
 
 
 def smooth_run(run: Run, model: Model, slot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -204,25 +238,55 @@ def smooth_run(run: Run, model: Model, slot: np.ndarray) -> tuple[np.ndarray, np
 
     The standard deviation is relative to that of the noise. Entry 0 includes what covariates do.
     """
-    n_asked, n_states = slot.max(initial=-1) + 1, model.order + run.design.shape[1]
+    if is_cupy(run.times):
+        return smooth_runs([run], [model], [slot])[0]
+    n_asked, n_states = int(slot.max()) + 1, model.order + run.design.shape[1]
     coefs = model.coefs(run)
     kept = np.empty((n_asked, n_states, n_states + 1))
     _forward(run, model, coefs, slot, kept)
     mean, std = np.empty((2, n_asked, model.order))
     data = (run.steps(), coefs, model.drive, run.design, run.value, run.weight)
     status = backward(*data, _rule(model.order, not coefs.any()), slot, kept, mean, std)
-    if status >= 0 or not np.isfinite(std).all():
+    return _determined(mean, std, status < 0)
+
+
+def smooth_runs(
+    runs: Sequence[Run], models: Sequence[Model], slots: Sequence[np.ndarray]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Do what `smooth_run` does for several, of one order: all at once on a GPU."""
+    if not is_cupy(runs[0].times):
+        return [smooth_run(*each) for each in zip(runs, models, slots, strict=True)]
+    ends = np.cumsum([int(slot.max()) + 1 for slot in slots]).tolist()
+    starts = [0, *ends[:-1]]
+    moved = [
+        np.where(slot >= 0, slot + start, -1) for slot, start in zip(slots, starts, strict=True)
+    ]
+    mean, std, _ = _pieces(runs, models).smooth(np.concatenate(moved), ends[-1])
+    _determined(mean, std)
+    return [(mean[i:j], std[i:j]) for i, j in zip(starts, ends, strict=True)]
+
+
+def _determined(
+    mean: np.ndarray, std: np.ndarray, known: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return them if they are known."""
+    if not (known and np.isfinite(std).all()):
         raise UndeterminedError("the samples of a run do not determine its state.")
     return mean, std
 
 
 def effects(run: Run, model: Model) -> np.ndarray:
-    """Effects of the covariates (p,)."""
+    """Effects of the covariates (p,), on the host."""
     n_states = model.order + run.design.shape[1]
-    slot = np.full(len(run.times), -1)
+    if n_states == model.order:
+        return np.zeros(0)
+    slot = np.full_like(run.times, -1, dtype=np.int64)
     slot[-1] = 0
-    kept = np.empty((1, n_states, n_states + 1))
-    _forward(run, model, model.coefs(run), slot, kept)
+    if is_cupy(run.times):
+        kept = to_numpy(_pieces([run], [model]).smooth(slot, 1)[2])
+    else:
+        kept = np.empty((1, n_states, n_states + 1))
+        _forward(run, model, model.coefs(run), slot, kept)
     rows = kept[0, model.order :]
     return np.linalg.solve(rows[:, model.order : n_states], rows[:, n_states])
 

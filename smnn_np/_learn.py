@@ -25,6 +25,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.signal import lombscargle
 
+from ._arrays import array_module
 from ._curvature import covariance_root
 from ._driven import Model, Run, UndeterminedError, score_run, smooth_run
 from ._marginal import Given, Strength, choose_strength, condense, deviance, profiled, stretches
@@ -62,12 +63,16 @@ class Knots:
 
     def __call__(self, times: np.ndarray) -> np.ndarray:
         """Coefficients at instants (n, R), or (1, R) of a constant."""
-        return self.values if len(self.times) == 1 else hats(times, self.times) @ self.values
+        if len(self.times) == 1:
+            return self.values
+        return hats(times, self.times) @ array_module(times).asarray(self.values)
 
 
 def hats(times: np.ndarray, knots: np.ndarray) -> np.ndarray:
     """Share of each knot at instants (n, K), linear between knots and constant beyond them."""
-    return np.stack([np.interp(times, knots, row) for row in np.eye(len(knots))], axis=1)
+    xp = array_module(times)
+    here = xp.asarray(knots)
+    return np.stack([np.interp(times, here, xp.asarray(row)) for row in np.eye(len(knots))], axis=1)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from ._arrays import array_module
 from ._driven import Model, Run, UndeterminedError, filter_runs, smooth_run
 
 _LEVEL_FLOOR = 1e-24  # variance of noise, in squared spreads of a series, that is rounding
@@ -141,6 +142,8 @@ def choose_strength(
             return np.inf
 
     few = stretches(runs, MANY)
+    if count_nodes(runs) <= MANY:
+        runs = few  # on the host, where they fit the caches
     if near is None:
         grid = _cutoffs(runs, order)
         heights = np.array([height(each, few) for each in grid])
@@ -189,21 +192,30 @@ def _descend(height: Callable[[float], float], best: float) -> float:
 
 
 def stretches(runs: Sequence[Run], most: int) -> Sequence[Run]:
-    """Return the runs, or evenly spread stretches of them with `most` nodes or so in all."""
-    n_nodes = sum(len(run.times) for run in runs)
+    """Return the runs, or evenly spread stretches of them with `most` nodes or so in all.
+
+    On the host, wherever the runs are: going through so few over and over is nothing for a GPU.
+    """
+    n_nodes = count_nodes(runs)
     if n_nodes <= most:
-        return runs
+        return [run.at(np) for run in runs]
     pieces = []
     for run in runs:
         n = len(run.times)
         share = most * n // (n_nodes * _N_STRETCHES)
         if share < 50:
-            pieces.append(run)
+            pieces.append(run.at(np))
             continue
         for start in np.linspace(0, n - share, _N_STRETCHES).astype(int):
             part = slice(start, start + share)
-            pieces.append(Run(run.times[part], run.value[part], run.weight[part], run.design[part]))
+            arrays = run.times, run.value, run.weight, run.design
+            pieces.append(Run(*(each[part] for each in arrays)).at(np))
     return pieces
+
+
+def count_nodes(runs: Sequence[Run]) -> int:
+    """Nodes of all runs."""
+    return sum(len(run.times) for run in runs)
 
 
 def condense(runs: Sequence[Run], model: Model, least: int) -> tuple[Sequence[Run], float, float]:
@@ -212,7 +224,7 @@ def condense(runs: Sequence[Run], model: Model, least: int) -> tuple[Sequence[Ru
     How the series moves is told by `model`, x^(R) = white noise. Returns the runs, how many
     samples a mean usually holds (their weights are relative to it), and the typical step.
     """
-    n_nodes = sum(len(run.times) for run in runs)
+    n_nodes = count_nodes(runs)
     span = sum(float(np.ptp(run.times)) for run in runs)
     width = min(_FLAT / model.drive ** (1.0 / model.order), span / least)
     usual = n_nodes * width / span if span > 0 else 0.0
@@ -221,7 +233,8 @@ def condense(runs: Sequence[Run], model: Model, least: int) -> tuple[Sequence[Ru
     model, condensed = model.at(model.drive * float(np.sqrt(usual))), []
     for run in runs:
         means = run.average(width, usual)
-        mean, _ = smooth_run(means, model, np.arange(len(means.times)))
-        slope = mean[:, 1] if model.order > 1 else np.zeros(len(mean))
+        everywhere = array_module(means.times).arange(len(means.times))
+        mean, _ = smooth_run(means, model, everywhere)
+        slope = mean[:, 1] if model.order > 1 else np.zeros_like(means.times)
         condensed.append(means.centre(float(run.times[0]), width, slope))
     return condensed, usual, width

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaln
 
+from ._arrays import array_module, to_numpy
 from ._asked import read_coefficients
 from ._bands import widths
 from ._driven import EFFECT_STD, Law, Model, Run, effects, filter_runs, smooth_run
 from ._learn import SHIFT, Knots, Learned, learn
-from ._marginal import CRITERIA, MANY, Given, Strength, choose_strength, stretches
+from ._marginal import CRITERIA, MANY, Given, Strength, choose_strength, count_nodes, stretches
 
 ORDERS = (3, 4, 5)  # candidates of order="auto"
 _LONGEST = 20.0  # steps times rate, beyond which nodes are inserted for given coefficients
@@ -44,7 +45,11 @@ class Units:
 
     def design(self, covariates: np.ndarray) -> np.ndarray:
         """Normalize covariates."""
-        return np.ascontiguousarray((covariates - self.effect_level) / self.effect_spread)
+        if not covariates.shape[1]:
+            return covariates
+        xp = array_module(covariates)
+        scaled = (covariates - xp.asarray(self.effect_level)) / xp.asarray(self.effect_spread)
+        return xp.ascontiguousarray(scaled)
 
     def powers(self, order: int) -> np.ndarray:
         """Factors from normalized coefficients c[r] to the user's (R,)."""
@@ -110,15 +115,23 @@ class SeriesFit:
         """Density of the driving white noise."""
         return self.strength.model.drive * self.noise * self.units.time ** (0.5 - self.order)
 
-    def predict(
-        self, run: int, t: np.ndarray, covariates: np.ndarray, derivative: int
+    def ask(
+        self, run: int, t: np.ndarray, covariates: np.ndarray
+    ) -> tuple[Run, np.ndarray, np.ndarray]:
+        """A run with nodes at times (n,), slots of its nodes, and those of the times."""
+        here, units = self.runs[run].at(array_module(t)), self.units
+        asked, slot, question = here.ask(units.times(t), units.design(covariates))
+        return *_refine(asked, slot, self.strength.model), question
+
+    def answer(
+        self,
+        asked: tuple[Run, np.ndarray, np.ndarray],
+        smoothed: tuple[np.ndarray, np.ndarray],
+        derivative: int,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of a derivative at times (n,)."""
-        model, units = self.strength.model, self.units
-        asked, slot, question = self.runs[run].ask(units.times(t), units.design(covariates))
-        refined, slot = _refine(asked, slot, model)
-        mean, std = smooth_run(refined, model, slot)
-        width = 1.0 if self.width is None else self.width[derivative]
+        """Mean and standard deviation of a derivative at the times that were asked for (n,)."""
+        (refined, slot, question), (mean, std), units = asked, smoothed, self.units
+        width = 1.0 if self.width is None else float(self.width[derivative])
         variance = (std[:, derivative] * self.strength.noise * width) ** 2
         if self.learned is not None:
             variance += self._learning_variance(refined, slot)[:, derivative]
@@ -129,13 +142,13 @@ class SeriesFit:
 
     def _learning_variance(self, run: Run, slot: np.ndarray) -> np.ndarray:
         """Variance of states that uncertain coefficients add, to first order (m, R)."""
-        total = 0.0
+        total: Any = 0.0
         for pair in self.learned.shifted():  # type: ignore[union-attr]
             one, two = (
                 smooth_run(run, replace(self.strength.model, law=law), slot)[0] for law in pair
             )
             total = total + ((one - two) / (2 * SHIFT)) ** 2
-        return np.asarray(total)
+        return total
 
     @property
     def by_function(self) -> bool:
@@ -174,8 +187,8 @@ def fit_series(runs: Sequence[Run], wish: Wish) -> SeriesFit:
     order = _order(wish, runs)
     model = Model(order, _given_law(wish.coefficients, units, order))
     criterion = CRITERIA[wish.criterion]
-    refined = [_refine(run, np.full(len(run.times), -1), model)[0] for run in runs]
-    strength = choose_strength(refined, model, _given(wish, units, order), criterion)
+    given = _given(wish, units, order)
+    strength = choose_strength(_refine_all(runs, model), model, given, criterion)
     return SeriesFit(runs, units, strength)
 
 
@@ -243,16 +256,16 @@ def comparable(runs: Sequence[Run], strength: Strength, top: int) -> float:
 def _fit_learned(runs: Sequence[Run], wish: Wish, units: Units) -> SeriesFit:
     """Learn the coefficients, then choose the strength on all samples."""
     order = _order(wish, runs)
-    first = min(run.times[0] for run in runs)
-    last = max(run.times[-1] for run in runs)
+    first = min(float(run.times[0]) for run in runs)
+    last = max(float(run.times[-1]) for run in runs)
     n_knots = wish.n_knots if wish.coefficients == "varying" else 1
     knots = np.linspace(first, last, n_knots) if n_knots > 1 else np.array([(first + last) / 2])
     given = _given(wish, units, order)
     learned = learn(runs, order, knots, given)
     model = Model(order, learned.law)
-    refined = [_refine(run, np.full(len(run.times), -1), model)[0] for run in runs]
+    refined = _refine_all(runs, model)
     # A short record is searched for the lowest of several valleys; of a long one that takes long.
-    near = learned.drive if stretches(refined, MANY) is not refined else None
+    near = learned.drive if count_nodes(refined) > MANY else None
     strength = choose_strength(refined, model, given, CRITERIA[wish.criterion], near)
     return SeriesFit(runs, units, strength, learned)
 
@@ -265,13 +278,16 @@ def _units(runs: Sequence[Run], plain: bool) -> Units:
     covariates = np.concatenate([run.design for run in runs])
     level = float(values.mean()) if plain else 0.0
     spread = float(np.sqrt(np.mean((values - level) ** 2)))
-    effect_spread = covariates.std(axis=0)
+    n_covariates = covariates.shape[1]
+    effect_spread = to_numpy(covariates.std(axis=0)) if n_covariates else np.ones(0)
     return Units(
-        origin=float(min(run.times[0] for run in runs)),
+        origin=min(float(run.times[0]) for run in runs),
         time=float(np.median(steps)) if len(steps) else 1.0,
         level=level,
         spread=spread if spread > 0 else 1.0,
-        effect_level=covariates.mean(axis=0) if plain else np.zeros(covariates.shape[1]),
+        effect_level=to_numpy(covariates.mean(axis=0))
+        if plain and n_covariates
+        else np.zeros(n_covariates),
         effect_spread=np.where(effect_spread > 0, effect_spread, 1.0),
     )
 
@@ -298,7 +314,8 @@ def _given_law(coefficients: Any, units: Units, order: int) -> Law:
 
     def law(times: np.ndarray) -> np.ndarray:
         values = read_coefficients(coefficients(times * units.time + units.origin), order)
-        return np.broadcast_to(values / powers, (len(times), order))
+        xp = array_module(times)
+        return np.broadcast_to(xp.asarray(values) / xp.asarray(powers), (len(times), order))
 
     return law
 
@@ -308,8 +325,15 @@ def _refine(run: Run, slot: np.ndarray, model: Model) -> tuple[Run, np.ndarray]:
     if model.law is None:
         return run, slot
     coefs = np.abs(model.coefs(run))
-    rate = (coefs ** (1.0 / (model.order - np.arange(model.order)))).max()
+    xp = array_module(coefs)
+    rate = float((coefs ** (1.0 / (model.order - xp.arange(model.order)))).max())
     longest = _LONGEST / rate if rate > 0 else np.inf
     refined, origin = run.refine(longest)
     n = len(slot)
     return refined, np.where(origin < n, slot[np.minimum(origin, n - 1)], -1)
+
+
+def _refine_all(runs: Sequence[Run], model: Model) -> list[Run]:
+    """Cut the long steps of all runs."""
+    nowhere = [np.full_like(run.times, -1, dtype=np.int64) for run in runs]
+    return [_refine(run, slot, model)[0] for run, slot in zip(runs, nowhere, strict=True)]

@@ -6,14 +6,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import MultiOutputMixin, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from ._arrays import bring_home, send_back
-from ._asked import check_finite, cut_runs, read_coefficients, read_stds
+from ._arrays import array_module, bring_home, is_cupy, side_by_side, to_numpy
+from ._asked import cut_runs, pick, read_coefficients, read_stds, read_times
 from ._data import as_columns, mean_r2, name_states, read_groups, read_states
 from ._linear import SmoothedMixin
 from ._marginal import CRITERIA
 from ._smoothing import Wish, fit_series
+from ._together import predict_series
 
 _MAX_ORDER = 8
 
@@ -25,7 +26,7 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, SmoothedMixin):
     ``x^(R) + c[R-1] x^(R-1) + ... + c[0] x = drive * white noise``. Without coefficients (all c
     zero) x is a smoothing spline of degree 2 R - 1; coefficients, given or learned, say how the
     series moves by itself. The posterior mean and standard deviation of x and its derivatives are
-    computed exactly, in time linear in the number of samples; on the host, for CuPy arrays too.
+    computed exactly, in time linear in the number of samples; CuPy arrays stay on their GPU.
 
     Parameters
     ----------
@@ -118,15 +119,16 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, SmoothedMixin):
         ValueError
             If the input cannot be used; the message says what came and what is wanted.
         """
-        order, (t, y, groups) = self._check_parameters(), bring_home(t, y, groups)
-        inputs = self._read_inputs(as_columns(t), reset=True)
+        order, (groups,) = self._check_parameters(), bring_home(groups)
+        t, y = side_by_side(t, y)
+        inputs = read_times(self, as_columns(t), reset=True)
         if y is None:
             raise ValueError(
                 "this SMNNSmoother estimator requires y to be passed, but the target y is None."
             )
         series = read_states(y, len(inputs))
         labels = read_groups(groups, len(inputs))
-        self._y_is_1d = np.asarray(y).ndim == 1
+        self._y_is_1d = np.ndim(y) == 1
         self._labels, run = np.unique(
             np.zeros(len(inputs)) if labels is None else labels, return_inverse=True
         )
@@ -180,19 +182,16 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, SmoothedMixin):
                 f"derivative = {derivative!r}: an integer from 0 to order - 1 = {most} is wanted; "
                 "fit with a higher order for higher derivatives."
             )
-        home, groups = bring_home(t, groups)
-        columns = as_columns(home, self.n_features_in_)
-        inputs = self._read_inputs(columns, reset=False)
-        run = self._find_runs(read_groups(groups, len(inputs)), len(inputs))
-        mean, std = np.empty((2, len(inputs), len(self._fits)))
+        inputs = read_times(self, as_columns(t, self.n_features_in_), reset=False)
+        run = self._find_runs(read_groups(*bring_home(groups), len(inputs)), len(inputs))
+        mean, std = array_module(inputs).empty((2, len(inputs), len(self._fits)))
         for r in np.unique(run):
-            rows = np.flatnonzero(run == r)
-            for s, fit in enumerate(self._fits):
-                asked = (inputs[rows, 0], inputs[rows, 1:], int(derivative))
-                mean[rows, s], std[rows, s] = fit.predict(int(r), *asked)
+            rows = pick(run, r, inputs)
+            asked = (inputs[rows, 0], inputs[rows, 1:], int(derivative))
+            for s, *found in predict_series(self._fits, int(r), *asked):
+                mean[rows, s], std[rows, s] = found
         if self._y_is_1d:
             mean, std = mean[:, 0], std[:, 0]
-        mean, std = send_back(mean, t), send_back(std, t)
         return (mean, std) if return_std else mean
 
     def score(
@@ -218,11 +217,6 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, SmoothedMixin):
         float
         """
         return mean_r2(y, self.predict(t, groups), sample_weight)
-
-    def _read_inputs(self, columns: Any, reset: bool) -> np.ndarray:
-        """Check times and covariates, as scikit-learn does, but with our own words for NaN."""
-        options = {"dtype": np.float64, "ensure_all_finite": False, "reset": reset}
-        return check_finite(validate_data(self, columns, **options))
 
     def _check_parameters(self) -> int | None:
         """Check the constructor's arguments; return the order, None to choose."""
@@ -340,11 +334,11 @@ def derivative(
     >>> bool(np.std(smnn.derivative(y, t) - np.cos(t)) < 0.01)
     True
     """
-    y_home, t = bring_home(y, t)
-    times = np.asarray(t, dtype=np.float64)
-    if times.ndim == 0:
-        if not times > 0:
+    if np.ndim(t) == 0:
+        step = float(t)  # type: ignore[arg-type]
+        if not step > 0:
             raise ValueError(f"t = {t!r}: times, or a step > 0 between samples, are wanted.")
-        times = times * np.arange(len(np.asarray(y_home)))
-    smoother = SMNNSmoother(**parameters).fit(times, y_home)
-    return smoother.predict(send_back(times, y), derivative=derivative, return_std=return_std)
+        t = step * np.arange(len(y))  # type: ignore[arg-type]
+    t = to_numpy(t) if not is_cupy(y) else array_module(y).asarray(t)
+    smoother = SMNNSmoother(**parameters).fit(t, y)
+    return smoother.predict(t, derivative=derivative, return_std=return_std)

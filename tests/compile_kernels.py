@@ -1,4 +1,5 @@
-"""Compile every GPU kernel to PTX, where there is no GPU: ``compile_kernels.py Q V R CENTRAL``.
+"""Compile every GPU kernel to PTX, where there is no GPU: ``compile_kernels.py Q V R CENTRAL``
+for those of the solver, ``compile_kernels.py R P VARYING`` for those of the smoother.
 
 Prints how many there were. With a fifth argument, a folder, the PTX is written there, for
 ``ptxas -v -arch=sm_90`` to say how many registers each kernel takes.
@@ -10,8 +11,9 @@ from types import SimpleNamespace
 
 import numba.cuda.dispatcher
 from numba import cuda, float64, int64, typeof, void
+from numba import types as numba_types
 
-from smnn_np._kernels.cuda import gradient, inverse, output, solve
+from smnn_np._kernels.cuda import elements, gradient, inverse, output, series, smoothing, solve
 from smnn_np._kernels.cuda.arena import INPUTS, ZERO, Space, _bars, _parts
 from smnn_np._kernels.cuda.layout import Sizes, Where
 from smnn_np.device import choose_lanes
@@ -54,10 +56,22 @@ def kernels(n_equations, n_dims, n_orders, central):
     yield "derivatives", output.derivatives_kernel(n_dims, n_orders), (DATA, here, DATA)
 
 
+def smoothing_kernels(order, n_effects, varying):
+    """Yield the same of the smoother's kernels."""
+    sizes = series.Sizes(order, n_effects, order + 7 * varying, bool(varying))
+    types = [DATA] * 8 + [int64[::1]] * 3
+    batch = numba_types.NamedTuple(types, series.Series)
+    table, flat = float64[:, ::1], float64[:, :, ::1]
+    yield "element", elements.element_kernel(sizes), (batch, DATA, int64)
+    yield "chain", elements.chain_kernel(sizes), (batch, DATA, DATA, table, int64)
+    yield "smoothing", smoothing.smoothing_kernel(sizes), (batch, DATA, int64[::1], flat, flat)
+
+
 def main(*arguments):
-    """Compile them all."""
+    """Compile them all: with four sizes those of the solver, with three those of the smoother."""
     folder, n_kernels = Path(arguments[4]) if len(arguments) > 4 else None, 0
-    for name, kernel, types in kernels(*map(int, arguments[:4])):
+    every = kernels if len(arguments) > 3 else smoothing_kernels
+    for name, kernel, types in every(*map(int, arguments[:4])):
         ptx, _ = cuda.compile_ptx(kernel.py_func, void(*types), cc=CAPABILITY)
         n_kernels += 1
         if folder:

@@ -3,6 +3,7 @@
 Together with Numba's CUDA simulator it runs all of the GPU's code on the host. Like a CuPy array, a
 wrapped one refuses to meet a NumPy array, to become one unasked, and gives arrays without axes
 where NumPy gives numbers. It has what the package uses, and nothing else that could hide a mistake.
+What crosses between the host and the pretended device is written down.
 """
 
 import operator
@@ -10,6 +11,14 @@ import sys
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
+
+HOME, THERE = "home", "there"
+crossings = []  # direction and number of entries of all that was copied
+
+
+def _cross(direction, array):
+    crossings.append((direction, array.size))
+    return array
 
 
 def _unwrap(value):
@@ -37,10 +46,13 @@ class ndarray:
         self._host = np.asarray(host)
 
     def get(self):
-        return self._host.copy()
+        return _cross(HOME, self._host).copy()
 
     def item(self):
-        return self._host.item()
+        return _cross(HOME, self._host).item()
+
+    def tolist(self):
+        return _cross(HOME, self._host).tolist()
 
     @property
     def __cuda_array_interface__(self):
@@ -67,7 +79,7 @@ class ndarray:
         def method(*arguments, **options):
             options = {key: _unwrap(each) for key, each in options.items()}
             result = value(*map(_unwrap, arguments), **options)
-            return result if name == "tolist" else _wrap(result)
+            return _wrap(result)
 
         return method
 
@@ -81,13 +93,13 @@ class ndarray:
         return len(self._host)
 
     def __bool__(self):
-        return bool(self._host)
+        return bool(_cross(HOME, self._host))
 
     def __float__(self):
-        return float(self._host)
+        return float(_cross(HOME, self._host))
 
     def __int__(self):
-        return int(self._host)
+        return int(_cross(HOME, self._host))
 
     def __format__(self, spec):
         return format(self._host, spec)
@@ -131,6 +143,7 @@ def make_module() -> ModuleType:
     module = ModuleType("cupy")
     module.ndarray = ndarray
     module.asnumpy = lambda array: array.get()
+    module.crossings = crossings
     module.asarray = lambda array, **options: ndarray(np.asarray(_inside(array), **options))
 
     def function(name):
@@ -152,7 +165,7 @@ def make_module() -> ModuleType:
 
 
 def _inside(array):
-    return array._host if isinstance(array, ndarray) else array
+    return array._host if isinstance(array, ndarray) else _cross(THERE, np.asarray(array))
 
 
 def install() -> ModuleType:

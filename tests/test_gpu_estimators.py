@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import smnn_np as smnn
-from smnn_np import SMNNDiscoverer, SMNNRegressor, SMNNSmoother
+from smnn_np import SMNNDiscoverer, SMNNRegressor
 from smnn_np.testing import assert_close
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -106,24 +106,6 @@ def test_samples_of_two_kinds_or_shapes_are_refused(gpu):
 def oscillation():
     t = np.linspace(0, 6, 60)
     return t, np.column_stack([np.cos(2 * t), np.sin(2 * t)])
-
-
-def test_the_smoother_takes_and_gives_arrays_of_the_device(gpu):
-    t, y = oscillation()
-    y = y[:, 0] + 0.01 * np.random.default_rng(0).standard_normal(60)
-    groups = np.repeat(["a", "b"], 30)
-    here = SMNNSmoother(order=3).fit(t, y, groups)
-    there = SMNNSmoother(order=3).fit(gpu.give(t), gpu.give(y), groups)
-    wanted = here.predict(t, groups, derivative=1, return_std=True)
-    got = there.predict(gpu.give(t), groups, derivative=1, return_std=True)
-    for mine, other in zip(got, wanted, strict=True):
-        assert (gpu.take(mine) == other).all()
-    assert (there.predict(t, groups) == here.predict(t, groups)).all()
-    assert there.score(gpu.give(t), gpu.give(y), groups=groups) == here.score(t, y, groups=groups)
-    slope = smnn.derivative(gpu.give(y), 0.1, order=3)
-    assert (gpu.take(slope) == smnn.derivative(y, 0.1, order=3)).all()
-    slope = smnn.derivative(gpu.give(y), gpu.give(t), order=3)
-    assert (gpu.take(slope) == smnn.derivative(y, t, order=3)).all()
 
 
 def test_the_discoverer_takes_and_gives_arrays_of_the_device(gpu):

@@ -4,6 +4,8 @@ Notation and shapes are those of ``smooth.py``. A node's state solves the rows o
 together; the inverse of their triangle is a root of its covariance.
 """
 
+import math
+
 import numpy as np
 
 from .jit import njit
@@ -24,7 +26,8 @@ def retreat(
     n_rows = order + n_states + 1
     load_noise(block, order)
     for i in range(n_states):
-        block[order + i, order : order + n_states] = rows[i]
+        for c in range(n_states):
+            block[order + i, order + c] = rows[i, c]
         block[order + i, order + n_states] = rhs[i]
     load_sample(block, n_rows - 1, order, design, weight, value)
     for row in range(order, n_rows):
@@ -60,12 +63,15 @@ def push(rows, ahead, scratch):  # pragma: no cover
 def combine(kept, rows, rhs, both, keys, scratch, state, inverse):  # pragma: no cover
     """Solve for a state from the rows of both sides; inverse inverse^T is its covariance."""
     n = rows.shape[0]
-    both[:n] = kept
-    both[n:, :n] = rows
-    both[n:, n] = rhs
+    for i in range(n):
+        for c in range(n):
+            both[i, c] = kept[i, c]
+            both[n + i, c] = rows[i, c]
+            inverse[i, c] = 0.0
+        both[i, n] = kept[i, n]
+        both[n + i, n] = rhs[i]
     sort_rows(both, 2 * n, n, keys, scratch)
     reflect(both, 0, 2 * n, 0, n, scratch)
-    inverse[:] = 0.0
     for i in range(n - 1, -1, -1):
         if not abs(both[i, i]) > 0.0:
             return False
@@ -83,7 +89,7 @@ def combine(kept, rows, rhs, both, keys, scratch, state, inverse):  # pragma: no
 
 
 @njit(nogil=True)
-def _describe(state, inverse, design, mean, std):  # pragma: no cover
+def describe(state, inverse, design, mean, std):  # pragma: no cover
     """Fill mean, std (R,) of a node from its state and the root of its covariance."""
     order, n_states = mean.shape[0], state.shape[0]
     for r in range(order):
@@ -95,7 +101,7 @@ def _describe(state, inverse, design, mean, std):  # pragma: no cover
                 for j in range(n_states - order):
                     entry += design[j] * inverse[order + j, c]
             variance += entry * entry
-        std[r] = np.sqrt(variance)
+        std[r] = math.sqrt(variance)
     for j in range(n_states - order):
         mean[0] += design[j] * state[order + j]
 
@@ -184,7 +190,7 @@ def backward(
             else:
                 if not combine(kept[here], rows, rhs, both, keys, scratch, state, inverse):
                     return k
-                _describe(state, inverse, design[k], mean[here], std[here])
+                describe(state, inverse, design[k], mean[here], std[here])
                 if steady and k > 0:
                     _steady_gains(
                         kept[here], rows, root, drive, design[k], weight[k + 1],

@@ -1,6 +1,6 @@
 """Householder reflections of rows; sorted by size beforehand, small rows keep their digits."""
 
-import numpy as np
+import math
 
 from .jit import njit
 
@@ -41,7 +41,7 @@ def reflect(block, first, n_rows, start, n_pivots, scratch):  # pragma: no cover
         total = 0.0
         for r in range(pivot, n_rows):
             total += (block[r, column] / norm) ** 2
-        norm *= np.sqrt(total)
+        norm *= math.sqrt(total)
         alpha = -norm if block[pivot, column] > 0.0 else norm
         head = block[pivot, column] - alpha
         for r in range(pivot + 1, n_rows):

@@ -11,6 +11,8 @@ used); coefs (1 | n, R): c in x^(R) + c[R-1] x^(R-1) + ... + c[0] x = drive * wh
 along a step. Everything is relative to the standard deviation of the measurements' noise.
 """
 
+import math
+
 import numpy as np
 
 from .jit import njit
@@ -23,9 +25,9 @@ _FROZEN = 1e-13  # relative change of a triangle below which it counts as steady
 @njit(nogil=True)
 def load_noise(block, order):  # pragma: no cover
     """Write the rows of the driving noise on top: unit weight, value zero."""
-    block[:order] = 0.0
     for i in range(order):
-        block[i, i] = 1.0
+        for c in range(block.shape[1]):
+            block[i, c] = 1.0 if i == c else 0.0
 
 
 @njit(nogil=True)
@@ -41,7 +43,7 @@ def load_sample(block, row, order, design, weight, value):  # pragma: no cover
 
 
 @njit(nogil=True)
-def _advance(
+def advance(
     triangle, rhs, back, root, drive, design, weight, value, block, keys, scratch
 ):  # pragma: no cover
     """Step to the next node and take in its sample; return log-determinant and left-over.
@@ -71,7 +73,7 @@ def _advance(
     reflect(block, 0, n_rows, 0, order + n_states, scratch)
     log_determinant = 0.0
     for i in range(order):
-        log_determinant += 2.0 * np.log(abs(block[i, i]))
+        log_determinant += 2.0 * math.log(abs(block[i, i]))
     for i in range(n_states):
         sign = -1.0 if block[order + i, order + i] < 0.0 else 1.0  # or a steady state would blink
         for c in range(n_states):
@@ -91,7 +93,7 @@ def _steady_gain(
         if j < n_states:
             unit[j] = 1.0
         value = 1.0 if j == n_states else 0.0
-        _, left = _advance(
+        _, left = advance(
             same, unit, back, root, drive, design, weight, value, block, keys, scratch
         )
         gain[:n_states, j] = unit
@@ -154,7 +156,7 @@ def forward(
         steady = steady and not fresh and weight[k] == weight[k - 1]
         if not steady:
             before[:] = triangle
-            gained, left = _advance(
+            gained, left = advance(
                 triangle, rhs, back, root, drive, design[k], weight[k], value[k],
                 block, keys, scratch,
             )  # fmt: skip
@@ -174,5 +176,5 @@ def forward(
             # The flat state is that of the first node: its volume shrinks on the way.
             log_determinant -= 2.0 * coefs[min(k + 1, coefs.shape[0] - 1), order - 1] * steps[k + 1]
     for i in range(n_states):
-        log_determinant += 2.0 * np.log(abs(triangle[i, i]))
+        log_determinant += 2.0 * math.log(abs(triangle[i, i]))
     return total, log_determinant

@@ -6,6 +6,8 @@ it: with R Gauss points exact for c = 0, to rounding with a few more otherwise. 
 doubled up from short ones. Bare float64 arrays in, bare arrays filled.
 """
 
+import math
+
 import numpy as np
 
 from .jit import njit
@@ -33,47 +35,78 @@ def transition(coef, step, points, shares, ahead, back, root):  # pragma: no cov
     """Fill ahead = exp(F step), back = exp(-F step) and root with root root^T = covariance.
 
     points, shares (G,): Gauss-Legendre rule on (0, 1); G = R says that coef is 0. All outputs
-    (R, R). In z_r = step^r x_r the companion matrix has entries of one size.
+    (R, R).
     """
     order, n_points = coef.shape[0], points.shape[0]
-    ahead[:] = np.eye(order)
-    back[:] = np.eye(order)
-    root[:] = 0.0
+    impulse, pair = np.empty((n_points, order + 1)), np.empty((2 * order, order))
+    fill_transition(
+        coef, step, points, shares, ahead, back, root, impulse, pair, np.empty((2, order))
+    )
+
+
+@njit(nogil=True)
+def fill_transition(
+    coef, step, points, shares, ahead, back, root, impulse, pair, vectors
+):  # pragma: no cover
+    """Do what `transition` does, on scratch impulse (G, R + 1), pair (2 R, R), vectors (2, R).
+
+    Nothing is allocated, so that a GPU's threads may call it. In z_r = step^r x_r the companion
+    matrix has entries of one size.
+    """
+    order, n_points = coef.shape[0], points.shape[0]
+    for r in range(order):
+        for c in range(order):
+            ahead[r, c] = back[r, c] = 1.0 if r == c else 0.0
+            root[r, c] = 0.0
     if step == 0.0:
         return
     if n_points == order:
         _integrate(step, points, shares, ahead, back, root)
         return
     step, n_doublings = _reduced_step(coef, step)
-    last = np.empty(order)
     for r in range(order):
-        last[r] = -coef[r] * step ** (order - r)
-    term, following = np.eye(order), np.empty((order, order))
-    impulse = np.zeros((n_points, order))
-    impulse[:, order - 1] = np.sqrt(shares)
-    power, sign = np.sqrt(shares), 1.0
-    for j in range(1, MAX_TERMS):
-        size = _times_companion(last, term, 1.0 / j, following)
-        term, following = following, term
-        sign = -sign
-        power = power * points
-        for r in range(order):
-            for c in range(order):
-                ahead[r, c] += term[r, c]
-                back[r, c] += sign * term[r, c]
-            for g in range(n_points):
-                impulse[g, r] += power[g] * term[r, order - 1]
-        if size < 1e-18:
-            break
-    scratch = np.empty(order)
-    reflect(impulse, 0, n_points, 0, order, scratch)
+        vectors[0, r] = -coef[r] * step ** (order - r)
+    _add_series(points, shares, ahead, back, impulse, pair, vectors[0])
+    reflect(impulse[:, :order], 0, n_points, 0, order, vectors[1])
     for r in range(order):
         for c in range(order):
             ahead[r, c] *= step ** (c - r)
             back[r, c] *= step ** (c - r)
             root[r, c] = impulse[c, r] * step ** (order - 0.5 - r)
     for _ in range(n_doublings):
-        _double(ahead, back, root, scratch)
+        _double(ahead, back, root, pair, vectors[1])
+
+
+@njit(nogil=True)
+def _add_series(points, shares, ahead, back, impulse, pair, last):  # pragma: no cover
+    """Add up the Taylor series of exp(+-M) and of the impulse response at a rule's points.
+
+    M is the companion matrix with the row `last`; the last column of `impulse` holds the powers.
+    """
+    order, n_points = last.shape[0], points.shape[0]
+    for g in range(n_points):
+        impulse[g, order] = math.sqrt(shares[g])
+        for r in range(order):
+            impulse[g, r] = impulse[g, order] if r == order - 1 else 0.0
+    term, following = pair[:order], pair[order:]
+    for r in range(order):
+        for c in range(order):
+            term[r, c] = ahead[r, c]
+    sign = 1.0
+    for j in range(1, MAX_TERMS):
+        size = _times_companion(last, term, 1.0 / j, following)
+        term, following = following, term
+        sign = -sign
+        for g in range(n_points):
+            impulse[g, order] *= points[g]
+        for r in range(order):
+            for c in range(order):
+                ahead[r, c] += term[r, c]
+                back[r, c] += sign * term[r, c]
+            for g in range(n_points):
+                impulse[g, r] += impulse[g, order] * term[r, order - 1]
+        if size < 1e-18:
+            break
 
 
 @njit(nogil=True)
@@ -87,7 +120,7 @@ def _integrate(step, points, shares, ahead, back, root):  # pragma: no cover
             ahead[r, c] = term
             back[r, c] = term if (c - r) % 2 == 0 else -term
     for g in range(order):
-        term = np.sqrt(shares[g] * step)
+        term = math.sqrt(shares[g] * step)
         for r in range(order - 1, -1, -1):
             root[r, g] = term
             term *= step * points[g] / (order - r)
@@ -111,16 +144,37 @@ def _times_companion(last, term, factor, out):  # pragma: no cover
 
 
 @njit(nogil=True)
-def _double(ahead, back, root, scratch):  # pragma: no cover
+def _double(ahead, back, root, pair, vector):  # pragma: no cover
     """Go from a step to one of twice its length, in place."""
     order = ahead.shape[0]
-    stacked = np.empty((2 * order, order))
-    stacked[:order] = root.T
-    stacked[order:] = (ahead @ root).T
-    reflect(stacked, 0, 2 * order, 0, order, scratch)
-    root[:] = stacked[:order].T
-    ahead[:] = ahead @ ahead
-    back[:] = back @ back
+    for r in range(order):
+        for c in range(order):
+            total = 0.0
+            for k in range(order):
+                total += ahead[r, k] * root[k, c]
+            pair[c, r] = root[r, c]
+            pair[order + c, r] = total
+    reflect(pair, 0, 2 * order, 0, order, vector)
+    for r in range(order):
+        for c in range(order):
+            root[r, c] = pair[c, r]
+    _square(ahead, pair)
+    _square(back, pair)
+
+
+@njit(nogil=True)
+def _square(matrix, scratch):  # pragma: no cover
+    """Multiply a matrix by itself, in place."""
+    order = matrix.shape[0]
+    for r in range(order):
+        for c in range(order):
+            total = 0.0
+            for k in range(order):
+                total += matrix[r, k] * matrix[k, c]
+            scratch[r, c] = total
+    for r in range(order):
+        for c in range(order):
+            matrix[r, c] = scratch[r, c]
 
 
 @njit(nogil=True)
