@@ -139,7 +139,7 @@ def draw(rng, n_fields, n_places):
 #
 # The network emits, for each observer, :math:`y''' + c_2 y'' + c_1 y' + c_0 y = d` and three first
 # values. New points are drawn for each of many stages, and Adam's rate falls from one to the next.
-N_STAGES, N_FIELDS, N_PLACES = (60, 1_000, 128) if FULL else (10, 200, 128)
+N_STAGES, N_FIELDS, N_PLACES = (80, 1_000, 128) if FULL else (10, 200, 128)
 start = process_time()
 rng = np.random.default_rng(0)
 sharpen = sharpening(draw(rng, 200, 128)[0])
