@@ -164,9 +164,9 @@ minutes = (process_time() - start) / 60
 # A hundred frames
 # ----------------
 #
-# From the tenth frame on, all points of a wave at once; the emitted ODEs are solved on the wave's
-# own grid of time, for six of their seven new nodes. Every observer has then moved by its speed. To
-# know u at the points again, it is traced back which place a point's observer came from.
+# From the tenth frame on, all points of a wave at once. Splines lead from the nodes to the wave's
+# own frames, of which the seven new nodes reach six. Every observer has then moved by its speed: to
+# know u at the points again, it is traced back where the observer came from who is there now.
 #
 # Waves shorter than the cut are left out. Two numbers of a wave do not change in the data, its mean
 # and its power, the sum of squares: both are kept. This and the symmetry above are all that is told
@@ -174,20 +174,26 @@ minutes = (process_time() - start) / 60
 USED = 6
 
 
+def at_times(times, change):
+    """Return what changes (n, N_POINTS, N_NODES) are at times (n,): (n, N_POINTS)."""
+    nodes = STEP * np.arange(N_NODES)
+    pairs = zip(times, change, strict=True)
+    return np.array([make_interp_spline(nodes, each, k=5, axis=1)(t) for t, each in pairs])
+
+
 def next_frames(u, step, length):
     """Return the USED frames (USED, n, N_POINTS) that follow waves u (n, N_POINTS)."""
     points, rows = np.arange(N_POINTS), np.arange(len(u))[:, None]
     features, speed = observe(u, length, np.broadcast_to(points, u.shape))
-    ode = model.predict_ode(features.reshape(-1, len(OFFSETS)) @ sharpen)
-    steps = np.repeat(step, N_POINTS)[:, None]
-    y = smnn.ode_solve(ode.coefficients, ode.rhs, ode.initial, steps, n_steps=N_NODES)
+    change = model.predict(features.reshape(-1, len(OFFSETS)) @ sharpen)
     frames, speeds = [], splines(speed)
     for k in range(1, USED + 1):
+        met = u + at_times(k * step, change.reshape(*u.shape, N_NODES))
         came_from = np.broadcast_to(points, u.shape)
         for _ in range(20):
             way = values(speeds, rows, came_from) * (k * step * N_POINTS / length)[:, None]
             came_from = points - way
-        frames.append(values(splines(u + y[:, k, 0, 0].reshape(u.shape)), rows, came_from))
+        frames.append(values(splines(met), rows, came_from))
     return np.stack(frames)
 
 
