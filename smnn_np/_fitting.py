@@ -102,6 +102,7 @@ class FittingMixin:
         objective = self._emitter.objective(samples, self.loss, self.alpha)
         asarray = array_module(samples.X).asarray
         parameters, adam = asarray(self._parameters), self._adam.moved(asarray)
+        adam.follow(self.learning_rate_init)
         try:
             descend(self, objective, parameters, adam, self._rng, progress, max_iter)
         finally:

@@ -108,7 +108,7 @@ def new_adam(settings: Any, parameters: Array) -> Adam:
     """Adam before its first step."""
     zeros = array_module(parameters).zeros_like(parameters)
     constants = (settings.learning_rate_init, settings.beta_1, settings.beta_2, settings.epsilon)
-    return Adam(*constants, zeros, zeros.copy())
+    return Adam(*constants, zeros, zeros.copy(), asked=settings.learning_rate_init)
 
 
 def descend(

@@ -38,6 +38,8 @@ class Adam:
         Averages of the gradient and of its square.
     n_steps : int
         Steps taken.
+    asked : float
+        The rate that was asked for last; `rate` may be slower by now.
     """
 
     rate: float
@@ -47,6 +49,7 @@ class Adam:
     first: Array
     second: Array
     n_steps: int = 0
+    asked: float = 0.0
 
     def step(self, parameters: Array, gradient: Array) -> None:
         """Move the parameters, in place."""
@@ -61,6 +64,11 @@ class Adam:
     def moved(self, convert: Callable[[Array], Array]) -> "Adam":
         """The same with arrays of the host or of a device, to which `convert` brings them."""
         return replace(self, first=convert(self.first), second=convert(self.second))
+
+    def follow(self, rate: float) -> None:
+        """Go on at the rate that is asked for, if it is another one than before."""
+        if rate != self.asked:
+            self.rate = self.asked = rate
 
     def slow_down(self, factor: float) -> None:
         """Take smaller steps from here on, without the momentum of the larger ones."""

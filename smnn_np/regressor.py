@@ -69,7 +69,7 @@ class SMNNRegressor(FittingMixin, MultiOutputMixin, RegressorMixin, EmittedMixin
         Where Adam stalls, "adaptive" goes back to the best weights and on with a fifth of the rate,
         down to a 1/625 of the first one.
     learning_rate_init : float, default=1e-3
-        Adam's learning rate.
+        Adam's learning rate; between calls of `partial_fit` it may be changed, by `set_params`.
     max_iter : int, default=200
         Largest number of iterations; for Adam, of epochs.
     shuffle : bool, default=True

@@ -234,6 +234,24 @@ def test_warm_start_goes_on_and_partial_fit_too():
     assert not hasattr(small(solver="lbfgs"), "partial_fit")
 
 
+def test_partial_fit_follows_a_change_of_the_learning_rate():
+    X, y = oscillators(40)
+    model = small(learning_rate_init=1e-2).partial_fit(X, y)
+    before = model.predict(X)
+    model.set_params(learning_rate_init=1e-12).partial_fit(X, y)
+    assert np.abs(model.predict(X) - before).max() < 1e-8
+    model.set_params(learning_rate_init=1e-2).partial_fit(X, y)
+    assert np.abs(model.predict(X) - before).max() > 1e-4
+
+
+def test_partial_fit_keeps_the_rate_to_which_a_fit_slowed_down():
+    X, y = oscillators(30)
+    model = small(max_iter=30, learning_rate_init=0.02, n_iter_no_change=2).fit(X, y)
+    slower = model._adam.rate
+    assert slower < 0.02
+    assert model.partial_fit(X, y)._adam.rate == slower
+
+
 def test_where_adam_stalls_it_goes_back_to_the_best_weights():
     X, y = oscillators(30)
     model = small(max_iter=30, learning_rate_init=0.02, n_iter_no_change=2).fit(X, y)
