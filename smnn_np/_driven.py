@@ -16,6 +16,7 @@ from ._kernels.smooth import forward
 
 _EXTRA_POINTS = 7  # beyond the Gauss points that integrate polynomials exactly
 _SAME_STEP = 1e-9
+_LONGEST = 20.0  # steps times rate, beyond which nodes are inserted
 # Effects of covariates of unit spread, relative to a series of unit spread.
 EFFECT_STD = 1e3
 
@@ -153,6 +154,12 @@ class Model:
         if self.law is None:
             return np.zeros((1, self.order))
         return np.array(self.law(run.middles()), order="C")  # writable: one compilation
+
+    def longest_step(self, run: Run) -> float:
+        """Longest step that is not long for the coefficients."""
+        powers = 1.0 / (self.order - np.arange(self.order))
+        rate = float((np.abs(self.coefs(run)) ** powers).max())
+        return _LONGEST / rate if rate > 0 else np.inf
 
     def at(self, drive: float) -> "Model":
         """Replace the drive."""

@@ -66,6 +66,7 @@ ROWS = (
     ("_driven",),
     ("_asked",),
     ("_marginal",),
+    ("_response",),
     ("_bands",),
     ("_mirror", "_curvature"),
     ("_learn",),

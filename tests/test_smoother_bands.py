@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.special import beta
 
 from smnn_np import SMNNSmoother
-from smnn_np._bands import first_loss, second_and_third, shares, spectrum, widths
+from smnn_np._bands import first_losses, measure_losses, spectrum, widths
 from smnn_np._driven import Model, Run, smooth_run
+from smnn_np._learn import Knots
 from smnn_np._marginal import Given, Strength, choose_strength, condense, deviance
+from smnn_np._response import respond
 from smnn_np._smoothing import comparable
 
 T = np.linspace(0, 10, 400)
@@ -61,36 +64,73 @@ def test_orders_are_compared_by_the_same_contrasts_of_the_samples(rng):
     np.testing.assert_allclose(np.diff(got), np.diff(wanted), atol=1e-3)
 
 
-@pytest.mark.parametrize(("order", "fall"), [(2, 0.0), (3, 0.0), (3, 0.3), (4, -0.1)])
-def test_losses_are_integrals_over_a_spectrum(order, fall):
-    for r, a in enumerate(shares(order)):
-        if a - fall > 0.9:
-            continue
-
-        def share(passes, a=a):
-            """Smoothed `passes` times, then lost: x = u^-(1 + fall), in posterior variances."""
-            lost = quad(
-                lambda v: v ** (a - fall) / (1 + v) ** (2 + 2 * passes), 0, np.inf, limit=500
-            )[0]
-            return lost / quad(lambda v: v ** (a - 1) / (1 + v), 0, np.inf, limit=500)[0]
-
-        one, (two, three) = (
-            first_loss(shares(order), 1.0, fall),
-            second_and_third(shares(order), 1.0, fall),
-        )
-        np.testing.assert_allclose([one[r], two[r], three[r]], [share(0), share(1), share(2)], 1e-4)
+def plain(order, drive=0.1):
+    return respond([run_of(np.arange(500.0), np.zeros(500))], Model(order, drive=drive))
 
 
-def test_the_model_is_smoothed_by_its_own_share():
-    np.testing.assert_allclose(first_loss(shares(3), 1.0, 0.0), [1 / 6, 1 / 2, 5 / 6])
+def of_law(*coefs, drive=0.1):
+    return Model(len(coefs), Knots(np.zeros(1), np.array([coefs])), drive)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+@pytest.mark.parametrize("fall", [-1.0, -0.1, 0.0, 0.3])
+def test_losses_without_coefficients_are_beta_functions(order, fall):
+    for r in range(order):
+        a = (2 * r + 1) / (2 * order)
+        b = a - fall
+        for passes in (0, 1, 2):
+            if b < min(2 * passes + 1, 0.95 + 2 * passes):
+                wanted = beta(b + 1, 2 * passes + 1 - b) / beta(a, 1 - a)
+                got = plain(order).lost(r, passes, fall)
+                np.testing.assert_allclose(got, wanted, rtol=0.01)
+
+
+@pytest.mark.parametrize("coefs", [(0.04, 0.02), (0.0, 0.5, 0.1), (-0.01, 0.3)])
+def test_losses_of_a_law_are_integrals_over_its_spectrum(coefs):
+    """Frequencies by another variable and another rule, u by complex roots."""
+    model = of_law(*coefs)
+    response = respond([run_of(np.arange(500.0), np.zeros(500))], model)
+    roots = np.roots([1.0, *coefs[::-1]])
+
+    def integral(r, power, passes):
+        def at(log_rate):
+            rate = np.exp(log_rate)
+            u = np.prod(np.abs(1j * rate - roots)) ** 2 / (model.drive**2 * 500 / 499)
+            return rate ** (2 * r + 1) * u**power / (1 + u) ** passes
+
+        peaks = np.log(np.unique(np.abs(roots.imag[roots.imag > 0])))
+        return quad(at, -30, 15, limit=5000, points=peaks)[0]
+
+    for r in range(2):
+        for passes, fall in ((0, 0.0), (1, 0.4), (2, -1.0)):
+            wanted = integral(r, 1 - fall, 2 + 2 * passes) / integral(r, 0, 1)
+            np.testing.assert_allclose(response.lost(r, passes, fall), wanted, rtol=0.01)
+
+
+@pytest.mark.parametrize("coefs", [(0.0, 0.0, 0.0), (0.04, 0.02), (0.0, 0.09, 0.1)])
+def test_losses_are_those_of_the_smoother(coefs):
+    """What a unit of noise in the middle becomes: rows of the smoothing matrix, all alike there."""
+    n, model = 801, of_law(*coefs, drive=0.3)
+    run, slot = run_of(np.arange(float(n)), np.eye(n)[n // 2]), np.arange(n)
+    response = respond([run], model)
+    once, std = smooth_run(run, model, slot)
+    twice = smooth_run(run_of(run.times, once[:, 0]), model, slot)[0]
+    for r in range(2):
+        variance = std[n // 2, r] ** 2
+        # What comes through has variance 1 - a, what goes when it is smoothed again the next loss.
+        through = (once[:, r] ** 2).sum() / variance
+        again = ((twice - once)[:, r] ** 2).sum() / variance
+        np.testing.assert_allclose(1 - response.lost(r, 0, 0.0), through, rtol=0.03)
+        np.testing.assert_allclose(response.lost(r, 1, -1.0), again, rtol=0.03)
 
 
 @pytest.mark.parametrize("fall", [-0.3, 0.0, 0.6])
-def test_a_spectrum_is_found_from_its_losses(fall):
-    for order in (1, 3, 5):
-        r = min(1, order - 1)
-        losses = second_and_third(shares(order), 2.5, fall)[:, r]
-        np.testing.assert_allclose(spectrum(shares(order)[r], *losses), [2.5, fall], atol=1e-9)
+@pytest.mark.parametrize("coefs", [(0.0,), (0.0, 0.0, 0.0), (0.04, 0.02), (0.3, 0.0, 0.5, 0.1)])
+def test_a_spectrum_is_found_from_its_losses(coefs, fall):
+    response = respond([run_of(np.arange(500.0), np.zeros(500))], of_law(*coefs))
+    r = min(1, len(coefs) - 1)
+    losses = np.array([2.5 * response.lost(r, passes, fall) for passes in (1, 2)])
+    np.testing.assert_allclose(spectrum(response, r, losses), [2.5, fall], atol=0.01)
 
 
 @pytest.mark.parametrize("order", [2, 3])
