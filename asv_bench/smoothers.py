@@ -23,7 +23,7 @@ from smnn_np import SMNNSmoother
 N_SAMPLES, SPAN = 400, 10.0
 N_DRAWS = 5  # of noise
 # Of which the bands are counted.
-N_COVERED = {"SMNNSmoother()": 20, "constant coefficients": 20, "varying coefficients": 10}
+N_COVERED = {"SMNNSmoother()": 20, "constant coefficients": 20, "varying coefficients": 8}
 NOISES = (0.01, 0.1, 0.3)  # relative to the spread of the series
 WINDOWS = np.unique(np.geomspace(7, 251, 24).astype(int) // 2 * 2 + 1)
 DRIVES = np.geomspace(1e-2, 1e4, 25)  # of the constant-acceleration model, relative to the spread
