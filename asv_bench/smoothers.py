@@ -21,7 +21,9 @@ from scipy.signal import savgol_filter
 from smnn_np import SMNNSmoother
 
 N_SAMPLES, SPAN = 400, 10.0
-N_DRAWS, N_MORE = 5, 20  # of noise: of all methods, of the first one's bands
+N_DRAWS = 5  # of noise
+# Of which the bands are counted.
+N_COVERED = {"SMNNSmoother()": 20, "constant coefficients": 20, "varying coefficients": 8}
 NOISES = (0.01, 0.1, 0.3)  # relative to the spread of the series
 WINDOWS = np.unique(np.geomspace(7, 251, 24).astype(int) // 2 * 2 + 1)
 DRIVES = np.geomspace(1e-2, 1e4, 25)  # of the constant-acceleration model, relative to the spread
@@ -170,9 +172,11 @@ def rows() -> Iterator[Row]:
             noise = relative * float(np.std(truth[0]))
             found: dict[str, list[list[float]]] = {name: [] for name in METHODS}
             covered: dict[str, list[list[float]]] = {name: [] for name in METHODS}
-            for seed in range(N_MORE):
+            for seed in range(max(N_COVERED.values())):
                 y = truth[0] + noise * np.random.default_rng(seed).standard_normal(N_SAMPLES)
-                for name, method in list(METHODS.items())[: None if seed < N_DRAWS else 1]:
+                for name, method in METHODS.items():
+                    if seed >= N_COVERED.get(name, N_DRAWS):
+                        continue
                     estimates = method(t, y, truth, noise, signal.order)
                     if isinstance(estimates, tuple):
                         triples = list(zip(*estimates, truth, strict=True))

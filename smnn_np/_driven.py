@@ -19,6 +19,7 @@ from ._pieces import Pieces
 
 _EXTRA_POINTS = 7  # beyond the Gauss points that integrate polynomials exactly
 _SAME_STEP = 1e-9
+_LONGEST = 20.0  # steps times rate, beyond which nodes are inserted
 # Effects of covariates of unit spread, relative to a series of unit spread.
 EFFECT_STD = 1e3
 
@@ -170,6 +171,12 @@ class Model:
             return np.zeros((1, self.order))
         coefs = self.law(run.middles())
         return coefs if is_cupy(coefs) else np.array(coefs, order="C")  # writable: compiled once
+
+    def longest_step(self, run: Run) -> float:
+        """Longest step that is not long for the coefficients."""
+        powers = 1.0 / (self.order - np.arange(self.order))
+        rate = float((np.abs(self.coefs(run)) ** powers).max())
+        return _LONGEST / rate if rate > 0 else np.inf
 
     def at(self, drive: float) -> "Model":
         """Replace the drive."""

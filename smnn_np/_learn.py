@@ -195,7 +195,7 @@ Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 def learn(runs: Sequence[Run], order: int, knots: np.ndarray, given: Given) -> Learned:
     """Learn coefficients: the constant ones first, from three starts, then those at the knots."""
     plain = choose_strength(runs, Model(order), given, deviance).model
-    runs, usual, width = condense(runs, plain, _FEW)
+    runs, usual, width = condense(runs, plain, plain.drive ** (1 / order), _FEW)
     if given.noise is not None:
         given = replace(given, noise=given.noise / np.sqrt(usual))
     runs = [run.refine(_LONGEST_STEP * width)[0] for run in stretches(runs, _MANY)]

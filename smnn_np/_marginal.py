@@ -218,15 +218,17 @@ def count_nodes(runs: Sequence[Run]) -> int:
     return sum(len(run.times) for run in runs)
 
 
-def condense(runs: Sequence[Run], model: Model, least: int) -> tuple[Sequence[Run], float, float]:
+def condense(
+    runs: Sequence[Run], model: Model, cutoff: float, least: int
+) -> tuple[Sequence[Run], float, float]:
     """Average samples that are much denser than the series moves, down to `least` even nodes.
 
-    How the series moves is told by `model`, x^(R) = white noise. Returns the runs, how many
-    samples a mean usually holds (their weights are relative to it), and the typical step.
+    How fast the series moves is told by the cut-off of `model`. Returns the runs, how many samples
+    a mean usually holds (their weights are relative to it), and the typical step.
     """
     n_nodes = count_nodes(runs)
     span = sum(float(np.ptp(run.times)) for run in runs)
-    width = min(_FLAT / model.drive ** (1.0 / model.order), span / least)
+    width = min(_FLAT / cutoff, span / least)
     usual = n_nodes * width / span if span > 0 else 0.0
     if usual < 2.0:
         return runs, 1.0, 1.0

@@ -15,7 +15,6 @@ from ._learn import SHIFT, Knots, Learned, learn
 from ._marginal import CRITERIA, MANY, Given, Strength, choose_strength, count_nodes, stretches
 
 ORDERS = (3, 4, 5)  # candidates of order="auto"
-_LONGEST = 20.0  # steps times rate, beyond which nodes are inserted for given coefficients
 
 
 @dataclass(frozen=True)
@@ -179,6 +178,7 @@ def fit_series(runs: Sequence[Run], wish: Wish) -> SeriesFit:
     units = _units(runs, plain)
     runs = [_normalize(run, units) for run in runs]
     if plain:
+<<<<<<< HEAD
         strength = _fit_spline(runs, wish, units)
         known = wish.noise is not None and wish.drive is not None
         return SeriesFit(runs, units, strength, width=None if known else widths(runs, strength))
@@ -190,6 +190,15 @@ def fit_series(runs: Sequence[Run], wish: Wish) -> SeriesFit:
     given = _given(wish, units, order)
     strength = choose_strength(_refine_all(runs, model), model, given, criterion)
     return SeriesFit(runs, units, strength)
+=======
+        strength, learned = _fit_spline(runs, wish, units), None
+    elif isinstance(wish.coefficients, str):
+        strength, learned = _fit_learned(runs, wish, units)
+    else:
+        strength, learned = _fit_given(runs, wish, units), None
+    known = wish.noise is not None and wish.drive is not None
+    return SeriesFit(runs, units, strength, learned, None if known else widths(runs, strength))
+>>>>>>> h-bands
 
 
 def _order(wish: Wish, runs: Sequence[Run]) -> int:
@@ -253,7 +262,15 @@ def comparable(runs: Sequence[Run], strength: Strength, top: int) -> float:
     return height + total / level + log_determinant + n_contrasts * np.log(level)
 
 
-def _fit_learned(runs: Sequence[Run], wish: Wish, units: Units) -> SeriesFit:
+def _fit_given(runs: Sequence[Run], wish: Wish, units: Units) -> Strength:
+    """Choose the strength for given coefficients."""
+    order = _order(wish, runs)
+    model = Model(order, _given_law(wish.coefficients, units, order))
+    refined = [run.refine(model.longest_step(run))[0] for run in runs]
+    return choose_strength(refined, model, _given(wish, units, order), CRITERIA[wish.criterion])
+
+
+def _fit_learned(runs: Sequence[Run], wish: Wish, units: Units) -> tuple[Strength, Learned]:
     """Learn the coefficients, then choose the strength on all samples."""
     order = _order(wish, runs)
     first = min(float(run.times[0]) for run in runs)
@@ -263,11 +280,15 @@ def _fit_learned(runs: Sequence[Run], wish: Wish, units: Units) -> SeriesFit:
     given = _given(wish, units, order)
     learned = learn(runs, order, knots, given)
     model = Model(order, learned.law)
+<<<<<<< HEAD
     refined = _refine_all(runs, model)
+=======
+    refined = [run.refine(model.longest_step(run))[0] for run in runs]
+>>>>>>> h-bands
     # A short record is searched for the lowest of several valleys; of a long one that takes long.
     near = learned.drive if count_nodes(refined) > MANY else None
     strength = choose_strength(refined, model, given, CRITERIA[wish.criterion], near)
-    return SeriesFit(runs, units, strength, learned)
+    return strength, learned
 
 
 def _units(runs: Sequence[Run], plain: bool) -> Units:
@@ -324,11 +345,15 @@ def _refine(run: Run, slot: np.ndarray, model: Model) -> tuple[Run, np.ndarray]:
     """Cut steps that are long for the coefficients; slots move with their nodes."""
     if model.law is None:
         return run, slot
+<<<<<<< HEAD
     coefs = np.abs(model.coefs(run))
     xp = array_module(coefs)
     rate = float((coefs ** (1.0 / (model.order - xp.arange(model.order)))).max())
     longest = _LONGEST / rate if rate > 0 else np.inf
     refined, origin = run.refine(longest)
+=======
+    refined, origin = run.refine(model.longest_step(run))
+>>>>>>> h-bands
     n = len(slot)
     return refined, np.where(origin < n, slot[np.minimum(origin, n - 1)], -1)
 

@@ -166,9 +166,9 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, SmoothedMixin):
             Which derivative; covariates add to the series itself only.
         return_std : bool, default=False
             Return standard deviations too: those of x, not of new measurements. They take noise
-            and drive as known and include what is uncertain about learned coefficients. Without
-            coefficients they are as wide as what is smoothed away on this series asks for, unless
-            both noise and drive are given: then they are those of the posterior.
+            and drive as known and include what is uncertain about learned coefficients. They are
+            as wide as what is smoothed away on this series asks for, unless both noise and drive
+            are given: then they are those of the posterior.
 
         Returns
         -------

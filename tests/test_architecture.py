@@ -67,6 +67,7 @@ ROWS = (
     ("_driven",),
     ("_asked",),
     ("_marginal",),
+    ("_response",),
     ("_bands",),
     ("_mirror", "_curvature"),
     ("_learn",),
