@@ -174,8 +174,9 @@ class Model:
 
     def longest_step(self, run: Run) -> float:
         """Longest step that is not long for the coefficients."""
-        powers = 1.0 / (self.order - np.arange(self.order))
-        rate = float((np.abs(self.coefs(run)) ** powers).max())
+        coefs = np.abs(self.coefs(run))
+        powers = 1.0 / (self.order - array_module(coefs).arange(self.order))
+        rate = float((coefs**powers).max())
         return _LONGEST / rate if rate > 0 else np.inf
 
     def at(self, drive: float) -> "Model":

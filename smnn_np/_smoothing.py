@@ -178,19 +178,6 @@ def fit_series(runs: Sequence[Run], wish: Wish) -> SeriesFit:
     units = _units(runs, plain)
     runs = [_normalize(run, units) for run in runs]
     if plain:
-<<<<<<< HEAD
-        strength = _fit_spline(runs, wish, units)
-        known = wish.noise is not None and wish.drive is not None
-        return SeriesFit(runs, units, strength, width=None if known else widths(runs, strength))
-    if isinstance(wish.coefficients, str):
-        return _fit_learned(runs, wish, units)
-    order = _order(wish, runs)
-    model = Model(order, _given_law(wish.coefficients, units, order))
-    criterion = CRITERIA[wish.criterion]
-    given = _given(wish, units, order)
-    strength = choose_strength(_refine_all(runs, model), model, given, criterion)
-    return SeriesFit(runs, units, strength)
-=======
         strength, learned = _fit_spline(runs, wish, units), None
     elif isinstance(wish.coefficients, str):
         strength, learned = _fit_learned(runs, wish, units)
@@ -198,7 +185,6 @@ def fit_series(runs: Sequence[Run], wish: Wish) -> SeriesFit:
         strength, learned = _fit_given(runs, wish, units), None
     known = wish.noise is not None and wish.drive is not None
     return SeriesFit(runs, units, strength, learned, None if known else widths(runs, strength))
->>>>>>> h-bands
 
 
 def _order(wish: Wish, runs: Sequence[Run]) -> int:
@@ -280,11 +266,7 @@ def _fit_learned(runs: Sequence[Run], wish: Wish, units: Units) -> tuple[Strengt
     given = _given(wish, units, order)
     learned = learn(runs, order, knots, given)
     model = Model(order, learned.law)
-<<<<<<< HEAD
-    refined = _refine_all(runs, model)
-=======
     refined = [run.refine(model.longest_step(run))[0] for run in runs]
->>>>>>> h-bands
     # A short record is searched for the lowest of several valleys; of a long one that takes long.
     near = learned.drive if count_nodes(refined) > MANY else None
     strength = choose_strength(refined, model, given, CRITERIA[wish.criterion], near)
@@ -345,20 +327,6 @@ def _refine(run: Run, slot: np.ndarray, model: Model) -> tuple[Run, np.ndarray]:
     """Cut steps that are long for the coefficients; slots move with their nodes."""
     if model.law is None:
         return run, slot
-<<<<<<< HEAD
-    coefs = np.abs(model.coefs(run))
-    xp = array_module(coefs)
-    rate = float((coefs ** (1.0 / (model.order - xp.arange(model.order)))).max())
-    longest = _LONGEST / rate if rate > 0 else np.inf
-    refined, origin = run.refine(longest)
-=======
     refined, origin = run.refine(model.longest_step(run))
->>>>>>> h-bands
     n = len(slot)
     return refined, np.where(origin < n, slot[np.minimum(origin, n - 1)], -1)
-
-
-def _refine_all(runs: Sequence[Run], model: Model) -> list[Run]:
-    """Cut the long steps of all runs."""
-    nowhere = [np.full_like(run.times, -1, dtype=np.int64) for run in runs]
-    return [_refine(run, slot, model)[0] for run, slot in zip(runs, nowhere, strict=True)]
