@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ._arrays import array_module, to_numpy
 from .device import choose_chunks
 
-if TYPE_CHECKING:
-    from ._driven import Run
-
 Array = Any  # of CuPy
+Run = Any  # of `_driven`, with such arrays
 
 
 class Pieces:
