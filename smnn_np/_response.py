@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._arrays import array_module, to_numpy
 from ._driven import Model, Run
 
 _N_INSTANTS = 9  # at which varying coefficients are looked at
@@ -62,8 +63,10 @@ def respond(runs: Sequence[Run], model: Model) -> Response:
     """Find the frequencies and u of a model on runs of samples."""
     coefs = model.coefs(runs[0])
     if len(coefs) > 1:
-        coefs = np.concatenate([model.coefs(run) for run in runs])
-        coefs = coefs[np.linspace(0, len(coefs) - 1, _N_INSTANTS).astype(int)]
+        xp = array_module(coefs)
+        coefs = xp.concatenate([model.coefs(run) for run in runs])
+        coefs = coefs[xp.asarray(np.linspace(0, len(coefs) - 1, _N_INSTANTS).astype(int))]
+    coefs = to_numpy(coefs)
     span = sum(float(np.ptp(run.times)) for run in runs)
     density = model.drive**2 * sum(run.n_seen for run in runs) / span
     rate = np.stack([_frequencies(each, density) for each in coefs])
