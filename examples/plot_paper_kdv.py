@@ -101,8 +101,7 @@ def sharpening(features):
 # happens are drawn more often.
 #
 # To be steady when its own output becomes its input, the network also sees noise in short waves,
-# which the data do not have, and is to return to the data: without it ripples grow from nothing
-# and take over.
+# which the data do not have, and is to return to the data.
 NOISY, CUT = 25, 60  # wave numbers of the noise; beyond is less than 1e-5 of the power
 
 
