@@ -139,7 +139,7 @@ def draw(rng, n_fields, n_places):
 # The network emits, for each observer, :math:`y' + c(t) y = d(t)` and a first value, c and d being
 # polynomials of degree 5. New points are drawn for each of many stages, and Adam's rate falls from
 # one to the next.
-N_STAGES, N_FIELDS, N_PLACES = (36, 1_000, 128) if FULL else (10, 200, 128)
+N_STAGES, N_FIELDS, N_PLACES = (76, 1_000, 128) if FULL else (10, 200, 128)
 start = process_time()
 rng = np.random.default_rng(0)
 sharpen = sharpening(draw(rng, 200, 128)[0])
