@@ -101,8 +101,7 @@ def sharpening(features):
 # happens are drawn more often.
 #
 # To be steady when its own output becomes its input, the network also sees noise in short waves,
-# which the data do not have, and is to return to the data: without it ripples grow from nothing
-# and take over.
+# which the data do not have, and is to return to the data.
 NOISY, CUT = 25, 60  # wave numbers of the noise; beyond is less than 1e-5 of the power
 
 
@@ -137,16 +136,17 @@ def draw(rng, n_fields, n_places):
 # Training
 # --------
 #
-# The network emits, for each observer, :math:`y''' + c_2 y'' + c_1 y' + c_0 y = d` and three first
-# values. New points are drawn for each of many stages, and Adam's rate falls from one to the next.
-N_STAGES, N_FIELDS, N_PLACES = (80, 1_000, 128) if FULL else (10, 200, 128)
+# The network emits, for each observer, :math:`y' + c(t) y = d(t)` and a first value, c and d being
+# polynomials of degree 5. New points are drawn for each of many stages, and Adam's rate falls from
+# one to the next.
+N_STAGES, N_FIELDS, N_PLACES = (76, 1_000, 128) if FULL else (10, 200, 128)
 start = process_time()
 rng = np.random.default_rng(0)
 sharpen = sharpening(draw(rng, 200, 128)[0])
 model = smnn.SMNNRegressor(
     hidden_layer_sizes=(128, 128) if FULL else (64, 64),
-    order=3,
-    n_orders=5,
+    order=1,
+    time_varying=5,
     step=STEP,
     n_substeps=1,
     start="zero",

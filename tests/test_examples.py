@@ -21,7 +21,7 @@ LARGEST = {
     "plot_factorizations": 1e-6,
     "plot_linear_ode": 1e-3,
     "plot_paper_damped_sine": 0.03,
-    "plot_paper_kdv": 0.0005,
+    "plot_paper_kdv": 0.0002,
     "plot_paper_linear_odes": 1.0,
     "plot_paper_lorenz": 0.05,
     "plot_paper_orbit_growth": 0.005,
