@@ -34,7 +34,9 @@ _LARGEST_LOG = 2.0  # learned steps and weights stay within a factor of e^2 of w
 class Mechanism(NamedTuple):
     """The ODEs that a fitted regressor emits, in the units of its targets.
 
-    ``ode_solve(*mechanism, n_steps=...)`` solves them.
+    ``ode_solve(*mechanism, n_steps=...)`` solves them. It weighs equations and Taylor expansions in
+    these units, `predict` in those of the training: on a grid that is coarse for the coefficients,
+    where not all rows can hold, the two differ, and what was trained is `predict`.
 
     Attributes
     ----------
