@@ -128,7 +128,7 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, SmoothedMixin):
             )
         series = read_states(y, len(inputs))
         labels = read_groups(groups, len(inputs))
-        self._y_is_1d = np.ndim(y) == 1
+        self._y_is_1d = np.ndim(y if is_cupy(y) else np.asarray(y)) == 1
         self._labels, run = np.unique(
             np.zeros(len(inputs)) if labels is None else labels, return_inverse=True
         )
