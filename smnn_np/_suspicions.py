@@ -108,8 +108,9 @@ def _persists(problem: Problem, fit: JointFit, s: int, name: str, left: float) -
     persistence, limit = float(pairs.mean()) / size, _NO_CHANCE / len(pairs) ** 0.5
     if persistence <= limit:
         return ""
+    percent = float(f"{100 * left:.2g}")
     return (
-        f"the law leaves {100 * left:.2g} % of the spread of {name}, and that is no "
+        f"the law leaves {percent:g} % of the spread of {name}, and that is no "
         f"noise: from sample to sample it persists with a correlation of {persistence:.2f} "
         f"(noise: below {limit:.2f}). The standard errors are too small, and the law lacks "
         "something: try a higher degree, another library or order, or measure the state or "
