@@ -335,7 +335,7 @@ def derivative(
     True
     """
     if np.ndim(t) == 0:
-        step = float(t)  # type: ignore[arg-type]
+        step = float(np.asarray(to_numpy(t), dtype=np.float64))  # None is NaN
         if not step > 0:
             raise ValueError(f"t = {t!r}: times, or a step > 0 between samples, are wanted.")
         t = step * np.arange(len(y))  # type: ignore[arg-type]

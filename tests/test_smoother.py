@@ -282,3 +282,9 @@ def test_short_records_keep_some_noise():
 def test_complex_samples_are_refused():
     with pytest.raises(ValueError, match="y must hold real numbers"):
         SMNNSmoother().fit(np.arange(9.0), 1j * np.arange(9.0))
+
+
+@pytest.mark.parametrize("t", [None, 0.0, -0.1, np.nan])
+def test_derivative_says_what_a_step_is(t):
+    with pytest.raises(ValueError, match="times, or a step > 0 between samples, are wanted"):
+        smnn.derivative(np.sin(np.arange(50) / 10), t)
