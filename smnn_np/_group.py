@@ -7,7 +7,7 @@ factorization is believed or not (`smnn_np._kernels.cpu.blocks`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ._kernels import cpu
 from ._kernels.threads import in_parallel, shares, split
 from ._memory import empty, zeros
+from ._seen import look
 from ._twofold import Solved, Twofold, parts_of
 from .taylor import Array, TaylorRows
 
@@ -84,12 +85,14 @@ class Group:
         self._triangle = self._allocate(self._parts[-1].stop if self.keep else 0)
 
     def solve(
-        self, right_side: RightSide, use: Use, twofold: bool = False, keep: bool = False
-    ) -> NDArray:
+        self, right_side: RightSide, use: Use, twofold: bool = False, keep: bool = False,
+        look_at: Sequence[Array] = (),
+    ) -> NDArray:  # fmt: skip
         """Solve for all series, hand over the solutions, return which were not proven (n,).
 
         With `twofold`, solutions whose gradients need a low half get one. With `keep`, these are
-        kept, to be handed over beside later solutions.
+        kept, to be handed over beside later solutions. In the arrays `look_at`, NaN and infinity
+        are refused.
         """
         n = len(self.series)
         outcome = Outcome(self._status, np.full(n, cpu.FINE), np.zeros(n))
@@ -100,8 +103,9 @@ class Group:
         def work(number: int) -> None:
             z, x = empty(size * self._stride), zeros(self._stride)
             room = self._allocate(0 if self.keep else 1)
-            for blocks in share[number]:
+            for piece, blocks in share[number]:
                 first, some = blocks.start, self._of_series(blocks)
+                look(look_at, self.series[some], self.rows.n_series)
                 its = outcome.of(some)
                 kept = None if keep else self._kept.get(first)
                 if twofold and kept:  # half a gradient in two halves is of no use
@@ -109,7 +113,7 @@ class Group:
                 triangle = self._of_blocks(blocks) if self.keep else room
                 halves = self._refine(some, right_side, triangle, x, z, twofold, its)
                 wanted = self._sound(some) & (its.verdict == cpu.FINE)
-                use(Solved(self.series[some], wanted, z, halves, kept))
+                use(Solved(id(self), piece, self.series[some], wanted, z, halves, kept))
                 if keep and halves:
                     self._kept[first] = halves
 

@@ -40,6 +40,8 @@ class Solved(NamedTuple):
 
     Attributes
     ----------
+    group, number : int
+        Which group, and which of the pieces in which it is worked on.
     series, wanted : ndarray of shape (n,)
         Which series, and which of them are solved.
     z : ndarray
@@ -50,6 +52,8 @@ class Solved(NamedTuple):
         The same of the earlier solution that was to be kept.
     """
 
+    group: int
+    number: int
     series: NDArray
     wanted: NDArray
     z: Array

@@ -5,14 +5,18 @@ A message is one sentence: the argument's name, what came, what is wanted, and t
 """
 
 import itertools
+import math
 import operator
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import as_float64, first_index, is_cupy, is_finite, on_gpu, result_dtype, to_numpy
+from ._arrays import as_float64, is_cupy, on_gpu, result_dtype, to_numpy
 from ._determined import check_determined
+from ._seen import LATER, large_of
+from ._values import check_values, refuse_where
 
 FACTORIZATIONS = ("auto", "cholesky", "qr")
 
@@ -60,6 +64,7 @@ class OdeInputs(NamedTuple):
     factorization: str
     dtype: np.dtype  # of the result
     on_gpu: bool  # some arrays are CuPy's, the others are those of numbers and lists
+    unseen: tuple[str, ...] = ()  # arrays in which `_seen.look` is to look for NaN and infinity
 
 
 def check_ode(
@@ -72,16 +77,23 @@ def check_ode(
     n_initial_steps: Any,
     central: Any,
     factorization: Any,
+    later: bool = False,
     **weights: Any,
 ) -> OdeInputs:
-    """Check all that `ode_solve` and `ode_solve_vjp` take, the three weights by keyword."""
+    """Check all that `ode_solve` and `ode_solve_vjp` take, the three weights by keyword.
+
+    With `later`, values of large arrays are left unseen, to be looked at where they are used.
+    """
     given = {"coefficients": coefficients, "rhs": rhs, "steps": steps, **weights}
     if initial is not None:
         given["initial"] = initial
     flags = {"central": central, "factorization": factorization, "on_gpu": on_gpu(given)}
-    arrays = _read_arrays(given)
+    unseen = large_of(given) if later else set()
+    arrays = _read_arrays(given, unseen)
     n_rows = _initial_rows_of(arrays.get("initial"), n_initial_steps)
-    return _check_system(arrays, n_steps, n_rows, dtype=result_dtype(*given.values()), **flags)
+    dtype = result_dtype(*given.values())
+    inputs = _check_system(arrays, n_steps, n_rows, dtype=dtype, **flags)
+    return _without_shared(inputs._replace(unseen=tuple(unseen)))
 
 
 def check_left_side(
@@ -137,11 +149,20 @@ def check_prior(n_dims: Any, n_orders: Any, weight_smooth: Any) -> None:
         if _read_count(name, value) == 0:
             raise ValueError(f"{name} = 0: an integer >= 1 is wanted")
     weights = _read_array("weight_smooth", weight_smooth)
-    _refuse_where(weights == 0, "weight_smooth", weights, "a weight > 0 is wanted, or two grids")
+    refuse_where(weights == 0, "weight_smooth", weights, "a weight > 0 is wanted, or two grids")
 
 
-def check_cotangent(y_bar: Any, shape: OdeShape, gpu: bool = False) -> NDArray:
-    """Check the argument of a pullback: it has exactly the shape of ``y``, and lives with it."""
+def check_unseen(inputs: OdeInputs) -> None:
+    """Look for NaN and infinity where it has been left to those who use the values."""
+    for name in inputs.unseen:
+        check_values(name, getattr(inputs, name))
+
+
+def check_cotangent(y_bar: Any, shape: OdeShape, gpu: bool = False, later: bool = False) -> NDArray:
+    """Check the argument of a pullback: it has exactly the shape of ``y``, and lives with it.
+
+    With `later`, the values of a large one are left to those who use them.
+    """
     on_gpu({"y_bar": y_bar}, before=gpu)
     y_bar_array = as_float64("y_bar", y_bar)
     wanted = (*shape.batch, shape.n_steps, shape.n_dims, shape.n_orders)
@@ -150,11 +171,23 @@ def check_cotangent(y_bar: Any, shape: OdeShape, gpu: bool = False) -> NDArray:
             f"y_bar has shape {y_bar_array.shape}, the shape of y is wanted: {wanted}; "
             f"use numpy.broadcast_to if one value serves for all"
         )
-    _check_finite("y_bar", y_bar_array, "a gradient with respect to y is wanted")
+    if not (later and y_bar_array.size >= LATER and not gpu):
+        check_values("y_bar", y_bar_array)
     return y_bar_array
 
 
-def _read_arrays(given: dict[str, Any]) -> dict[str, NDArray]:
+def _without_shared(inputs: OdeInputs) -> OdeInputs:
+    """Look now at what serves several series, or is to be copied for each."""
+    n_series = math.prod(inputs.shape.batch)
+    shared = tuple(
+        name for name in inputs.unseen
+        if math.prod(getattr(inputs, name).shape[: -len(_AXES[name])]) != n_series
+    )  # fmt: skip
+    check_unseen(inputs._replace(unseen=shared))
+    return inputs._replace(unseen=tuple(name for name in inputs.unseen if name not in shared))
+
+
+def _read_arrays(given: dict[str, Any], unseen: Collection[str] = ()) -> dict[str, NDArray]:
     """Check all of each array that can be said without the others.
 
     A GPU is asked once whether all values are good; only where they are not it is asked again, by
@@ -168,7 +201,7 @@ def _read_arrays(given: dict[str, Any]) -> dict[str, NDArray]:
                 least = value.min()
                 sound[name] &= least > 0 if name == "steps" else least >= 0
     flags = to_numpy(np.stack(list(sound.values()))) if sound else ()
-    proven = {name for name, flag in zip(sound, flags, strict=True) if flag}
+    proven = {name for name, flag in zip(sound, flags, strict=True) if flag} | set(unseen)
     return {name: _read_array(name, value, name in proven) for name, value in given.items()}
 
 
@@ -184,35 +217,9 @@ def _read_array(name: str, value: Any, proven: bool = False) -> NDArray:
     if array.size == 0:
         hint = "; pass None for no initial values" if name == "initial" else ""
         raise ValueError(f"{name} has shape {array.shape}, no axis may be empty{hint}")
-    if proven:
-        pass
-    elif name == "steps":
-        _check_finite(name, array, "a finite step is wanted; look for gaps in the times")
-        if not array.min() > 0:
-            wanted = "every step must be > 0; sort the times and merge repeated ones"
-            _refuse_where(array <= 0, name, array, wanted)
-    elif name.startswith("weight"):
-        wanted = "a finite weight >= 0 is wanted; give 0 to leave a row out"
-        _check_finite(name, array, wanted)
-        if array.min() < 0:
-            _refuse_where(array < 0, name, array, wanted)
-    else:
-        _check_finite(name, array, "give the missing value weight 0 and any finite number")
+    if not proven:
+        check_values(name, array)
     return array.reshape((1,) * (len(axes) - array.ndim) + array.shape)
-
-
-def _check_finite(name: str, array: NDArray, wanted: str) -> None:
-    """Refuse NaN and infinity."""
-    if not is_finite(array):
-        _refuse_where(~np.isfinite(array), name, array, wanted)
-
-
-def _refuse_where(bad: NDArray, name: str, array: NDArray, wanted: str) -> None:
-    """Raise with index and value of the first bad entry, if there is one."""
-    if bad.any():
-        index = first_index(bad)
-        where = str(list(index)) if index else ""
-        raise ValueError(f"{name}{where} = {array[index].item()}: {wanted}")
 
 
 def _read_count(name: str, value: Any) -> int:

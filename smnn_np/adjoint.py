@@ -34,7 +34,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._arrays import all_finite, is_cupy
+from ._seen import NotFiniteError, is_for_later
 from ._validation import OdeInputs, check_cotangent, check_ode
+from ._values import check_values
 from .device import factor_of
 from .factorize import Factor
 from .taylor import Array
@@ -148,6 +150,7 @@ def ode_solve_vjp(
         weight_smooth=weight_smooth,
         central=central,
         factorization=factorization,
+        later=True,
     )
     arguments: tuple[Any, ...] = (
         coefficients, rhs, initial, steps, weight_equation, weight_initial, weight_smooth,
@@ -162,7 +165,7 @@ def ode_solve_vjp(
 
     def pullback(y_bar: ArrayLike) -> OdeGradients:
         """Gradients of a scalar with respect to all inputs, given that with respect to y."""
-        cotangent = check_cotangent(y_bar, inputs.shape, inputs.on_gpu).reshape(solution.shape)
+        cotangent = check_cotangent(y_bar, inputs.shape, inputs.on_gpu, later=True)
         return _gradients(factor, cotangent, right_side, solution, inputs, shapes)
 
     return factor.to_output(copy), pullback
@@ -177,23 +180,39 @@ def _gradients(
     shapes: list[tuple[int, ...]],
 ) -> OdeGradients:
     """Pull y_bar back, and give each gradient its input's shape and dtype."""
-    total = factor.pull(cotangent, right_side, solution)
+    try:
+        total = factor.pull(cotangent.reshape(solution.shape), right_side, solution)
+    except NotFiniteError as error:
+        check_values("y_bar", cotangent)
+        raise _overflow(OdeGradients._fields[error.args[0]]) from None
     sources = (
         inputs.coefficients, inputs.rhs, inputs.initial, inputs.steps,
         inputs.weight_equation, inputs.weight_initial, inputs.weight_smooth,
     )  # fmt: skip
     collected = [
-        bar if source is None else _collect(bar, source, inputs, n_core).reshape(shape)
-        for bar, source, n_core, shape in zip(total, sources, _CORE_AXES, shapes, strict=True)
+        bar if source is None else _collect(bar, source, inputs, n_core)
+        for bar, source, n_core in zip(total, sources, _CORE_AXES, strict=True)
     ]
-    for name, finite in zip(OdeGradients._fields, all_finite(collected), strict=True):
+    unseen = {
+        name: each
+        for name, each, bar in zip(OdeGradients._fields, collected, total, strict=True)
+        if each is not bar or inputs.on_gpu or not is_for_later(bar, len(solution))
+    }
+    for name, finite in zip(unseen, all_finite(list(unseen.values())), strict=True):
         if not finite:
-            raise OverflowError(
-                f"The gradient of {name} overflows: choose units in which steps, coefficients and "
-                f"weights are of a common size."
-            )
-    gradients = OdeGradients(*collected)
+            raise _overflow(name)
+    gradients = OdeGradients(
+        *(each.reshape(shape) for each, shape in zip(collected, shapes, strict=True))
+    )
     return gradients if inputs.initial is not None else gradients._replace(initial=None)
+
+
+def _overflow(name: str) -> OverflowError:
+    """What to say of a gradient that is not finite."""
+    return OverflowError(
+        f"The gradient of {name} overflows: choose units in which steps, coefficients and "
+        f"weights are of a common size."
+    )
 
 
 def _collect(bar: Array, source: NDArray, inputs: OdeInputs, n_core: int) -> NDArray:

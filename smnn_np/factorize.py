@@ -13,20 +13,21 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._arrays import to_numpy
+from ._gradients import Gradients
 from ._group import Group, RightSide, SingularError, Use
 from ._kernels import cpu
-from ._memory import empty, zeros
-from ._twofold import Solved, add_gradients
-from ._validation import OdeInputs, check_right_side
+from ._memory import empty
+from ._seen import NotFiniteError
+from ._twofold import Solved
+from ._validation import OdeInputs, check_right_side, check_unseen
 from .taylor import Array, flatten_right_side, read_only, taylor_rows, zero_right_side
 
 
@@ -232,7 +233,8 @@ class Factor:
         def write(solved: Solved) -> None:
             cpu.scatter_blocks(rows, solved.series, solved.wanted, solved.z, y, copy)
 
-        self._solve((rhs, initial, self._nothing[2]), write, keep=twice)
+        look_at = (rows.coefficients, rhs, initial) if self._inputs.unseen else ()
+        self._solve((rhs, initial, self._nothing[2]), write, keep=twice, look_at=look_at)
         if not (self._judged or y[:, 0, 0].all() or y.any(axis=(1, 2)).all()):
             self.judge()  # a solution of zeros says nothing about the system
         return y, copy
@@ -253,30 +255,18 @@ class Factor:
         -------
         tuple of ndarray
             Seven arrays of the inputs' shapes, with the batch flattened.
+
+        Raises
+        ------
+        NotFiniteError
+            If y_bar or a gradient of as many series is NaN or infinite, and large.
         """
-        rows = self.rows
-        flat = (
-            rows.coefficients, *right_side, rows.steps,
-            rows.weight_equation, rows.weight_initial, rows.weight_smooth,
-        )  # fmt: skip
-        bars = tuple(zeros(array.shape) for array in flat)
-        # What series share is summed for each piece of work, and these sums in the order of series:
-        # which thread was faster must not show.
-        sums: list[tuple[int, tuple[Array, ...]]] = []
-
-        def add(solved: Solved) -> None:
-            own = tuple(np.zeros_like(b) if len(b) < rows.n_series else b for b in bars)
-            add_gradients(rows, solved, right_side, y, own)
-            sums.append((int(solved.series[0]), own))
-
+        gradients = Gradients(self.rows, right_side, y)
         # a = (A^T A)^-1 y_bar
         adjoint = (*self._nothing[:2], read_only(y_bar))
-        self._solve(adjoint, add, origin=(*right_side, self._nothing[2]))
-        for _, own in sorted(sums, key=itemgetter(0)):
-            for whole, part in zip(bars, own, strict=True):
-                if part is not whole:
-                    whole += part
-        return bars
+        origin = *right_side, self._nothing[2]
+        self._solve(adjoint, gradients.add, origin=origin, look_at=(y_bar,))
+        return gradients.total()
 
     def to_output(self, y: Array, dtype: np.dtype | None = None) -> NDArray:
         """Give y (B, T, m) the user's shape and dtype."""
@@ -299,17 +289,18 @@ class Factor:
         return zero_right_side(self._inputs.shape[2:])
 
     def _solve(
-        self, right_side: RightSide, use: Use, keep: bool = False, origin: RightSide | None = None
-    ) -> None:
+        self, right_side: RightSide, use: Use, keep: bool = False,
+        origin: RightSide | None = None, look_at: Sequence[Array] = (),
+    ) -> None:  # fmt: skip
         """Solve for all series; where the choice is ours, those not proven again by QR.
 
         Groups made on the way first keep the solution for `origin`, where that is given: then
-        gradients are wanted.
+        gradients are wanted. In the arrays `look_at` NaN and infinity are refused.
         """
         twofold = keep or origin is not None
         with self._lock, self._explained():
             for group in list(self._groups):
-                rejected = group.solve(right_side, use, twofold, keep)
+                rejected = group.solve(right_side, use, twofold, keep, look_at)
                 if self._inputs.factorization == "cholesky":
                     self._warn_of(group.change)
                 if rejected.any():
@@ -335,6 +326,9 @@ class Factor:
         """Say in one sentence which series is singular, and where."""
         try:
             yield
+        except NotFiniteError:
+            check_unseen(self._inputs)
+            raise
         except SingularError as error:
             b, t = error.args
             shape, steps = self._inputs.shape, to_numpy(self._inputs.steps)

@@ -108,6 +108,7 @@ default=1.0
         weight_smooth=weight_smooth,
         central=central,
         factorization=factorization,
+        later=True,
     )
     factor = factor_of(inputs, keep=False)
     return factor.to_output(factor.solve_rows(*factor.right_side(inputs)))

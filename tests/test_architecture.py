@@ -16,7 +16,7 @@ PACKAGE = Path(smnn_np.__file__).parent
 # `__init__` is exempt: it is the front door.
 ROWS = (
     ("_arrays", "_memory"),
-    ("_determined", "_optional"),
+    ("_determined", "_optional", "_seen", "_values"),
     ("_validation",),
     ("_table",),
     ("banded",),
@@ -25,7 +25,7 @@ ROWS = (
     ("dense",),
     ("_twofold",),
     ("_group",),
-    ("border",),
+    ("_gradients", "border"),
     ("_rules",),
     ("factorize",),
     ("device",),

@@ -170,8 +170,9 @@ def test_a_factor_travels_to_another_process() -> None:
 
 def test_threads_take_what_others_have_not_begun() -> None:
     slow, quick = shares([range(3), range(3, 10)], 2)
-    assert next(slow) == range(2)
-    assert list(quick) == [range(3, 5), range(5, 7), range(7, 9), range(9, 10), range(2, 3)]
+    assert next(slow) == (0, range(2))
+    mine, theirs = [range(3, 5), range(5, 7), range(7, 9), range(9, 10)], range(2, 3)
+    assert list(quick) == [*enumerate(mine, start=2), (1, theirs)]
     assert list(slow) == []
 
 
@@ -187,7 +188,7 @@ def test_which_thread_was_faster_does_not_show(monkeypatch: pytest.MonkeyPatch) 
 
     first = gradients()
 
-    def all_alone(parts: list[range], size: int) -> list[Iterator[range]]:
+    def all_alone(parts: list[range], size: int) -> list[Iterator[tuple[int, range]]]:
         pieces = [piece for share in shares(parts, size) for piece in share]
         return [iter(pieces[::-1] if k == 0 else []) for k in range(len(parts))]
 

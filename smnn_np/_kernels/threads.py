@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import cache
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import TypeVar
 
 from numba import config
@@ -28,18 +28,22 @@ def split(n_blocks: int) -> list[range]:
     return [range(*pair) for pair in pairwise(edges)]
 
 
-def shares(parts: Sequence[range], size: int) -> list[Iterator[range]]:
-    """Each part in pieces of `size`, as an iterator for a thread of its own.
+def shares(parts: Sequence[range], size: int) -> list[Iterator[tuple[int, range]]]:
+    """Each part in numbered pieces of `size`, as an iterator for a thread of its own.
 
     A thread that is through with its part goes on with what is left of the others: one core may be
     slower than another, or have other work.
     """
+    numbers = count()
     queues = [
-        deque(range(k, min(k + size, part.stop)) for k in range(part.start, part.stop, size))
+        deque(
+            (next(numbers), range(k, min(k + size, part.stop)))
+            for k in range(part.start, part.stop, size)
+        )
         for part in parts
     ]
 
-    def take(number: int) -> Iterator[range]:
+    def take(number: int) -> Iterator[tuple[int, range]]:
         for queue in [queues[number], *queues]:
             with suppress(IndexError):
                 while True:

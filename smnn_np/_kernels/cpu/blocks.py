@@ -78,21 +78,25 @@ def _note_failures(rows, n_series, block, failed, status, share):
 
 
 @njit(**HELPER)
-def _worst_ratio(now, before, floor, lane, n_lanes):
-    """Largest ratio over a lane's unknowns, each against no less than `floor` of the largest.
+def _worst_ratios(rows, now, before, floor, scale, worst):
+    """Largest ratio over each lane's unknowns, each against no less than `floor` of the largest.
 
-    0 where both are zero; NaN where one is.
+    worst (W,) receives it: 0 where both are zero, NaN where one is; scale (W,) is room.
     """
-    largest, worst = 0.0, 0.0
-    for k in range(lane, before.size, n_lanes):
-        largest = max(largest, before[k])
-    for k in range(lane, now.size, n_lanes):
-        scale = max(before[k], floor * largest)
-        ratio = now[k] / scale if scale > 0.0 else (np.inf if now[k] > 0.0 else now[k])
-        if np.isnan(ratio):
-            return ratio
-        worst = max(worst, ratio)
-    return worst
+    n_lanes = len(rows.lanes)
+    for lane in range(n_lanes):
+        scale[lane] = worst[lane] = 0.0
+    for k in range(0, now.size, n_lanes):
+        for lane in range(n_lanes):
+            value = before[k + lane]
+            scale[lane] = scale[lane] if scale[lane] > value else value
+    for k in range(0, now.size, n_lanes):
+        for lane in range(n_lanes):
+            value, least = before[k + lane], floor * scale[lane]
+            value = value if value > least else least
+            ratio = now[k + lane] / value if now[k + lane] != 0.0 else 0.0
+            held = worst[lane]
+            worst[lane] = held if ratio <= held or held != held else ratio
 
 
 @njit(**HELPER)
@@ -112,6 +116,8 @@ def _worst_node(rows, x, lane, m):
 def _pool(rows, norms):
     """Give both lanes of a series the larger of their two norms, NaN if one is."""
     n_ends = len(rows.ends)
+    if n_ends == 1:
+        return
     for k in range(0, norms.size, n_ends):
         for end in range(1, n_ends):
             if not norms[k] >= norms[k + end] and not np.isnan(norms[k]):
@@ -123,6 +129,8 @@ def _pool(rows, norms):
 def _pool_sums(rows, sums):
     """Give both lanes of a series the sum of their two numbers."""
     n_ends = len(rows.ends)
+    if n_ends == 1:
+        return
     for k in range(0, sums.size, n_ends):
         total = 0.0
         for end in range(n_ends):
@@ -174,6 +182,8 @@ def solve_blocks(
     share, failed = np.zeros(n_lanes), np.zeros(n_lanes)
     norms, size = np.zeros((3, m * n_lanes)), np.zeros(m * n_lanes)
     sums, energies = np.zeros(5 * n_lanes), np.zeros(n_lanes)
+    ratios, lefts, scale = np.zeros(n_lanes), np.zeros(n_lanes), np.zeros(n_lanes)
+    changes, losses = np.zeros(n_lanes), np.zeros(n_lanes)
     forced = np.zeros(n_lanes, np.bool_)
     first, n_rounded = 1 if half > 0 else 0, 0
     for block in range(-(-listed.size // abreast)):
@@ -212,6 +222,12 @@ def solve_blocks(
             _pool(rows, now)
             _pool(rows, size)
             _pool_sums(rows, sums)
+            if half == 0:
+                _worst_ratios(rows, now, before, FLOOR, scale, ratios)
+                _worst_ratios(rows, now, size, FLOOR, scale, lefts)
+                if not prove:
+                    _worst_ratios(rows, now, earlier, 1.0, scale, changes)
+                    _worst_ratios(rows, now, size, 1.0, scale, losses)
             for lane in range(0, n_lanes, n_ends):
                 if share[lane] == 0.0:
                     continue
@@ -222,8 +238,8 @@ def solve_blocks(
                     lost = not energy <= STALL**2 * energies[lane]
                     energies[lane] = energy
                 else:
-                    ratio = _worst_ratio(now, before, FLOOR, lane, n_lanes)
-                    left[place] = _worst_ratio(now, size, FLOOR, lane, n_lanes)
+                    ratio = ratios[lane]
+                    left[place] = lefts[lane]
                     done = ratio * left[place] <= REMAINDER
                     if prove:
                         good = ratio <= CONTRACTION
@@ -233,9 +249,9 @@ def solve_blocks(
                     else:
                         # A correction that undoes one that was far off is as large: compare every
                         # other one.
-                        lost = not _worst_ratio(now, earlier, 1.0, lane, n_lanes) <= STALL
+                        lost = not changes[lane] <= STALL
                         done = done or lost or correction == n_corrections
-                        if done and not _worst_ratio(now, size, 1.0, lane, n_lanes) <= LOST:
+                        if done and not losses[lane] <= LOST:
                             verdict[place] = _worst_node(rows, x, lane, m)
                     if done and verdict[place] == FINE:
                         noise = UNIT**2 * sums[3 * n_lanes + lane] + ratio**2 * energy

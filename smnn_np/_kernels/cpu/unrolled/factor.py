@@ -16,14 +16,14 @@ from .problem import Equations, InitialWeights, Problem, Scale, place_of_row, tr
 from .staged import DOUBLE, Lanes, Matrix, Number, is_zero, powers
 
 
-def _link_blocks(p: Problem, square: Lanes, ratio: Lanes) -> tuple[Matrix, Matrix, Matrix]:
+def _link_blocks(p: Problem, square: Number, ratio: Lanes) -> tuple[Matrix, Matrix, Matrix]:
     """Normal products of the links from a node: (m, m) near, near-far and far."""
-    products, grown = link_products(p.n_orders), powers(ratio, p.n_orders)
+    products, grown = link_products(p.n_orders), powers(ratio, 2 * p.n_orders - 1)
     blocks: list[Matrix] = [[[0.0] * p.m for _ in range(p.m)] for _ in range(3)]
     for i in range(p.n_orders):
         for j in range(p.n_orders):
             near, cross, far = (square * float(products[k, i, j]) for k in range(3))
-            cross, far = cross * grown[j], far * grown[i] * grown[j]
+            cross, far = cross * grown[j], far * grown[i + j]
             for v in range(p.n_dims):
                 at, to = p.column(v, i), p.column(v, j)
                 for block, value in zip(blocks, (near, cross, far), strict=True):
@@ -108,7 +108,8 @@ def factor_cholesky(typingctx, rows, listed, block, triangle, failed):  # type: 
         # What eliminations took from the diagonal of the normal matrix: a pivot that is tiny beside
         # the entry it came from is noise.
         taken = [p.machine.state() for _ in range(p.m)]
-        with p.machine.loop(p.n_nodes) as t:
+
+        def pass_node(t: Any, is_last: bool) -> None:
             shrink, ratio = scale.advance(t)
             with builder.if_then(builder.icmp_signed("<", t, p.n_initial)):
                 for v in range(p.n_dims):
@@ -116,12 +117,11 @@ def factor_cholesky(typingctx, rows, listed, block, triangle, failed):  # type: 
                         i = p.column(v, r)
                         entry = initial.at(t, v, r) * shrink[i]
                         front.states[i][0].set(front.states[i][0].get() + entry * entry)
-            if p.n_ends == 2:
-                with builder.if_then(p.meeting(t)):
-                    front.add_other()
-                    for lost in taken:
-                        lost.set(lost.get() + p.other(lost.get()))
-            weight = p.link(t)
+            if is_last and p.n_ends == 2:
+                front.add_other()
+                for lost in taken:
+                    lost.set(lost.get() + p.other(lost.get()))
+            weight = 0.0 if is_last else p.link_weight(t)
             near, cross, far = _link_blocks(p, weight * weight, ratio)
             upper = _add_products(p, front.get(), near, equations.at(t, shrink)[0])
             tiny = [
@@ -130,10 +130,17 @@ def factor_cholesky(typingctx, rows, listed, block, triangle, failed):  # type: 
             ]
             before = [far[i][i] for i in range(p.m)]
             good = _eliminate(p, upper, cross, far, tiny, data, triangle_at(p, t))
+            _note_failure(p, broken, good, t)
+            if is_last:
+                return
             front.set([far[i][i:] for i in range(p.m)])
             for i, lost in enumerate(taken):
                 lost.set(before[i] - far[i][i])
-            _note_failure(p, broken, good, t)
+
+        last = p.plus(p.n_nodes, -1)
+        with p.machine.loop(last) as t:
+            pass_node(t, is_last=False)
+        pass_node(last, is_last=True)
         _finish(p, broken, failed_at)
         return context.get_dummy_value()
 

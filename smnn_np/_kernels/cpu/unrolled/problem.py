@@ -200,10 +200,13 @@ class Problem:
         step = self.steps.get(self.steps.row(t), 0)
         return step if self.n_ends == 1 else step * self.machine.pattern([1.0, -1.0])
 
+    def link_weight(self, t: Any) -> Lanes:
+        """Weight of the link from node t, which is not the last."""
+        return self.there(t, self.weight_smooth.get(self.weight_smooth.row(t), 0))
+
     def link(self, t: Any) -> Lanes:
         """Weight of the link from node t; 0 after the last node."""
-        weight = self.weight_smooth.get(self.weight_smooth.row(t), 0)
-        return self.machine.select(self.has_next(t), self.there(t, weight), 0.0)
+        return self.machine.select(self.has_next(t), self.link_weight(t), 0.0)
 
     def there(self, t: Any, value: Number) -> Number:
         """A value, 0 in a lane that has no node t."""

@@ -1,0 +1,62 @@
+"""Values that are looked at where they are used.
+
+To read a large array only to see that its values are finite takes longer than to compute with them:
+memory is the bottleneck. So each thread looks at the values of the series that it has in hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ._arrays import is_cupy, is_finite
+
+LATER = 2**15  # numbers: arrays of fewer are looked at on arrival
+
+
+class NotFiniteError(Exception):
+    """Some value is NaN or infinite; carries the number of its array."""
+
+
+def look(arrays: Sequence[NDArray], series: NDArray, n_series: int) -> None:
+    """Refuse what is not finite among some series' values in arrays (B, ...), if they are large.
+
+    Parameters
+    ----------
+    arrays : sequence of ndarray
+        Those whose first axis is shorter than the batch serve all series: they are passed over.
+    series : ndarray of int
+        Which series, in rising order.
+    n_series : int
+        Length of the batch.
+
+    Raises
+    ------
+    NotFiniteError
+        If one is NaN or infinite.
+    """
+    some = slice_of(series)
+    for k, array in enumerate(arrays):
+        if is_for_later(array, n_series) and not is_finite(array[some]):
+            raise NotFiniteError(k)
+
+
+def large_of(given: Mapping[str, Any]) -> set[str]:
+    """Names of the host's arrays, of those that a thread may look at, that are large."""
+    named = {name: given.get(name) for name in ("coefficients", "rhs", "initial")}
+    large = {name: each for name, each in named.items() if getattr(each, "size", 0) >= LATER}
+    return {name for name, each in large.items() if not is_cupy(each)}
+
+
+def is_for_later(array: NDArray, n_series: int) -> bool:
+    """Whether an array (B, ...) is one that `look` looks at."""
+    return len(array) == n_series and array.size >= LATER
+
+
+def slice_of(series: NDArray) -> NDArray | slice:
+    """Rising numbers as a slice, if none is missing: a view instead of a copy."""
+    if series.size and series[-1] - series[0] + 1 == series.size:
+        return slice(series[0], series[-1] + 1)
+    return series
