@@ -14,11 +14,11 @@ from itertools import chain
 import numpy as np
 
 from ._memory import empty
-from ._seen import look, slice_of
+from ._seen import is_for_later, look, slice_of
 from ._twofold import Solved, add_gradients
 from .taylor import Array, TaylorRows
 
-Sums = tuple[Array, ...]
+Sums = list[Array]
 
 
 class Gradients:
@@ -40,35 +40,33 @@ class Gradients:
             rows.coefficients, *right_side, rows.steps,
             rows.weight_equation, rows.weight_initial, rows.weight_smooth,
         )  # fmt: skip
-        self._is_own = [len(array) == rows.n_series for array in flat]
         self._bars = tuple(
-            (empty if own else np.zeros)(array.shape)
-            for array, own in zip(flat, self._is_own, strict=True)
+            (empty if is_for_later(array, rows.n_series) else np.zeros)(array.shape)
+            for array in flat
         )
+        self._large = [bar for bar in self._bars if is_for_later(bar, rows.n_series)]
+        self._shared = [k for k, array in enumerate(flat) if len(array) < rows.n_series]
         # By group of series, then by level and number: sums of 2^level pieces.
         self._sums: defaultdict[int, dict[tuple[int, int], Sums]] = defaultdict(dict)
         self._lock = threading.Lock()
 
     def add(self, solved: Solved) -> None:
         """Take in the series of a piece, given their adjoint solutions."""
-        mine = slice_of(solved.series[solved.wanted])
-        bars = []
-        for bar, own in zip(self._bars, self._is_own, strict=True):
-            if own:
-                bar[mine] = 0.0  # here, and not for all at once: it stays in this core's cache
-            bars.append(bar if own else np.zeros_like(bar))
+        mine, bars = slice_of(solved.series[solved.wanted]), list(self._bars)
+        for bar in self._large:
+            bar[mine] = 0.0  # here, and not for all at once: it stays in this core's cache
+        for k in self._shared:
+            bars[k] = np.zeros_like(bars[k])
         add_gradients(self._rows, solved, self._right_side, self._y, tuple(bars))
-        look(self._bars, solved.series[solved.wanted], self._rows.n_series)
-        shared = tuple(bar for bar, own in zip(bars, self._is_own, strict=True) if not own)
-        self._merge(solved.group, solved.number, shared)
+        look(self._bars, mine, self._rows.n_series)
+        if self._shared:
+            self._merge(solved.group, solved.number, [bars[k] for k in self._shared])
 
     def total(self) -> tuple[Array, ...]:
         """All gradients."""
-        parts = chain.from_iterable(map(_in_order, self._sums.values()))
-        shared = [bar for bar, own in zip(self._bars, self._is_own, strict=True) if not own]
-        for part in parts:
-            for bar, values in zip(shared, part, strict=True):
-                bar += values
+        for part in chain.from_iterable(map(_in_order, self._sums.values())):
+            for k, values in zip(self._shared, part, strict=True):
+                self._bars[k][:] += values
         return self._bars
 
     def _merge(self, group: int, number: int, sums: Sums) -> None:

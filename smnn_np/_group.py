@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ._kernels import cpu
 from ._kernels.threads import in_parallel, shares, split
 from ._memory import empty, zeros
-from ._seen import look
+from ._seen import look, slice_of
 from ._twofold import Solved, Twofold, parts_of
 from .taylor import Array, TaylorRows
 
@@ -105,7 +105,8 @@ class Group:
             room = self._allocate(0 if self.keep else 1)
             for piece, blocks in share[number]:
                 first, some = blocks.start, self._of_series(blocks)
-                look(look_at, self.series[some], self.rows.n_series)
+                if look_at:
+                    look(look_at, slice_of(self.series[some]), self.rows.n_series)
                 its = outcome.of(some)
                 kept = None if keep else self._kept.get(first)
                 if twofold and kept:  # half a gradient in two halves is of no use
@@ -149,7 +150,8 @@ class Group:
             return None
         needed = outcome.verdict == cpu.ROUNDED
         blocks = self._blocks_of(needed)
-        places = np.flatnonzero(np.isin(np.arange(len(needed)) // rows.n_abreast, blocks))
+        places = blocks[:, None] * rows.n_abreast + np.arange(rows.n_abreast)
+        places = places[places < len(needed)]
         high = z.reshape(-1, self._stride)[blocks].ravel()
         halves = Twofold(np.concatenate([high, np.zeros(len(high))]), places, needed[places])
         run(series[places], sound[places], halves.z, len(high), outcome.of(places))
@@ -160,7 +162,8 @@ class Group:
         """Blocks with a series that needs a low half; all of them where triangles are kept."""
         if self.keep:
             return np.arange(-(-len(needed) // self.rows.n_abreast))
-        return np.unique(np.flatnonzero(needed) // self.rows.n_abreast)
+        starts = np.arange(0, len(needed), self.rows.n_abreast)
+        return np.flatnonzero(np.logical_or.reduceat(needed, starts))
 
     def invert(self, variance: Array, covariance: Array, lagged: Array) -> None:
         """Write entries of ``(A^T A)^-1`` to those outputs that are not empty."""

@@ -20,15 +20,15 @@ class NotFiniteError(Exception):
     """Some value is NaN or infinite; carries the number of its array."""
 
 
-def look(arrays: Sequence[NDArray], series: NDArray, n_series: int) -> None:
+def look(arrays: Sequence[NDArray], some: NDArray | slice, n_series: int) -> None:
     """Refuse what is not finite among some series' values in arrays (B, ...), if they are large.
 
     Parameters
     ----------
     arrays : sequence of ndarray
         Those whose first axis is shorter than the batch serve all series: they are passed over.
-    series : ndarray of int
-        Which series, in rising order.
+    some : ndarray of int, or slice
+        Which series.
     n_series : int
         Length of the batch.
 
@@ -37,7 +37,6 @@ def look(arrays: Sequence[NDArray], series: NDArray, n_series: int) -> None:
     NotFiniteError
         If one is NaN or infinite.
     """
-    some = slice_of(series)
     for k, array in enumerate(arrays):
         if is_for_later(array, n_series) and not is_finite(array[some]):
             raise NotFiniteError(k)

@@ -81,7 +81,8 @@ def add_gradients(
             rows, series[places], wanted[places], *right_side, y, z, a_twofold, len(z) // 2,
             parts_of(rows, True), bars,
         )  # fmt: skip
-        wanted = wanted & ~np.isin(np.arange(len(series)), places)
+        wanted = wanted.copy()
+        wanted[places] = False
     cpu.gradient_blocks(rows, series, wanted, *right_side, y, a, a, 0, parts_of(rows, False), bars)
 
 
