@@ -22,7 +22,7 @@ from .taylor import Array, TaylorRows
 
 N_CORRECTIONS = {"auto": 3, "cholesky": 1, "qr": 8}
 KEPT = 2**17  # numbers of triangles that a thread keeps: more would leave the cache
-CHUNK = 2**15  # unknowns that are worked on at once, for the same reason
+CHUNK = 2**16  # unknowns that are worked on at once, for the same reason
 
 RightSide = tuple[Array, Array, Array]  # rhs, initial, and what is added to A^T b, (B|1, T|1, m)
 Use = Callable[[Solved], None]
