@@ -94,6 +94,7 @@ def _in_halves(rows: TaylorRows, solved: Solved, y: Array) -> Array:
     cpu.gather_blocks(rows, solved.series[places], solved.wanted[places], y, halves[0])
     if kept:
         here, there = places[:: rows.n_abreast], kept.places[:: rows.n_abreast]
-        known = kept.z.reshape(2, len(there), -1)[:, np.isin(there, here)]
-        halves.reshape(2, len(here), -1)[:, np.isin(here, there)] = known
+        at = np.searchsorted(here, there).clip(max=len(here) - 1)
+        known = here[at] == there
+        halves.reshape(2, len(here), -1)[:, at[known]] = kept.z.reshape(2, len(there), -1)[:, known]
     return halves.ravel()

@@ -1,0 +1,107 @@
+"""Large arrays, whose values are looked at where they are used: refused as small ones are."""
+
+import re
+
+import numpy as np
+import pytest
+
+import smnn_np as smnn
+from smnn_np import _gradients, _group
+from smnn_np._cases import Case, make_problem
+from smnn_np._seen import LATER, look, slice_of
+from smnn_np._validation import check_ode
+
+N_SERIES, N_STEPS, N_GIVEN = 700, 50, 24
+BAD = {
+    "coefficients": (N_SERIES - 1, 3, 0, 0, 2),
+    "rhs": (N_SERIES - 1, N_STEPS - 1, 0),
+    "initial": (N_SERIES - 2, N_GIVEN - 1, 0, 1),
+}
+
+
+def large() -> dict:
+    """Arguments of a solve, each array large."""
+    problem = make_problem(Case(N_SERIES, N_STEPS, 1, 1, 3))
+    names = ("coefficients", "rhs", "initial", "steps")
+    given = dict(zip(names, problem.arguments, strict=True))
+    given["initial"] = np.repeat(given["initial"], N_GIVEN, axis=1)
+    assert all(given[name].size >= LATER for name in BAD)
+    return given
+
+
+def spoilt(name: str, value: float) -> dict:
+    """The same with one bad entry."""
+    given = large()
+    given[name] = given[name].copy()
+    given[name][BAD[name]] = value
+    return given
+
+
+@pytest.mark.parametrize("factorization", ["auto", "cholesky", "qr"])
+@pytest.mark.parametrize("door", [smnn.ode_solve, smnn.ode_solve_vjp])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_value_is_refused_in_the_same_words(name, value, door, factorization):
+    given = spoilt(name, value)
+    with pytest.raises(ValueError, match=re.escape(f"{name}{list(BAD[name])} = {value}")) as late:
+        door(**given, factorization=factorization)
+    with pytest.raises(ValueError, match=name) as early:
+        check_ode(
+            **given, n_steps=None, n_initial_steps=None, central=False, factorization="auto",
+            weight_equation=1.0, weight_initial=1.0, weight_smooth=1.0,
+        )  # fmt: skip
+    assert str(late.value) == str(early.value)
+
+
+def test_what_all_series_share_is_looked_at_too():
+    coefficients = np.ones((1, LATER, 1, 1, 1))
+    coefficients[0, -1] = np.nan
+    with pytest.raises(ValueError, match=rf"coefficients\[0, {LATER - 1}, 0, 0, 0\] = nan"):
+        smnn.ode_solve(coefficients, np.ones((2, LATER, 1)), None, 0.1)
+
+
+def test_a_bad_gradient_in_y_is_refused():
+    y, pullback = smnn.ode_solve_vjp(**large())
+    y_bar = np.ones_like(y)
+    y_bar[N_SERIES - 1, 7, 0, 1] = np.inf
+    with pytest.raises(ValueError, match=re.escape(f"y_bar[{N_SERIES - 1}, 7, 0, 1] = inf")):
+        pullback(y_bar)
+
+
+def test_an_overflow_names_the_gradient():
+    given = large()
+    given["rhs"][-1] *= 1e160
+    y, pullback = smnn.ode_solve_vjp(**given)
+    with pytest.raises(OverflowError, match="The gradient of coefficients overflows"):
+        pullback(np.full_like(y, 1e160))
+
+
+def test_only_the_series_in_hand_are_looked_at():
+    array = np.ones((LATER, 2))
+    array[5] = np.nan
+    look([array, array[:1]], slice(0, 5), LATER)
+    with pytest.raises(Exception, match="1"):
+        look([np.ones((1, 2)), array], np.array([3, 5]), LATER)
+
+
+def test_rising_numbers_become_a_slice():
+    assert slice_of(np.arange(3, 7)) == slice(3, 7)
+    np.testing.assert_array_equal(slice_of(np.array([1, 3])), [1, 3])
+
+
+def test_few_sums_wait(monkeypatch):
+    """What series share takes the memory of a few pieces, however many there are."""
+    monkeypatch.setattr(_group, "CHUNK", 0)
+    most = []
+    merge = _gradients.Gradients._merge
+
+    def merge_and_count(self, group, number, sums):
+        merge(self, group, number, sums)
+        most.append(len(self._sums[group]))
+
+    monkeypatch.setattr(_gradients.Gradients, "_merge", merge_and_count)
+    problem = make_problem(Case(1024, 10, 1, 1, 3))
+    y, pullback = smnn.ode_solve_vjp(*problem.arguments[:3], 0.1, n_steps=10)
+    pullback(np.ones_like(y))
+    assert len(most) == 1024 // 4
+    assert max(most) < 32
