@@ -281,7 +281,7 @@ class Factor:
         rng = np.random.default_rng(0)
         rhs = rng.standard_normal((1, shape.n_steps, shape.n_equations))
         initial = rng.standard_normal((1, 1, shape.n_dims, shape.n_initial_orders))
-        self.solve_rows(rhs, initial)
+        self.solve_rows(read_only(rhs), read_only(initial))
 
     @property
     def _nothing(self) -> RightSide:

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,42 @@ caching._CacheLocator.ensure_cache_path = only_home
     (package / "inner.py").write_text(INNER.format(number=2))
     assert run(package, only_home) == (6, 2)
     assert run(package, only_home) == (6, 0)
+
+
+def test_processes_that_save_at_once_keep_their_own(tmp_path: Path) -> None:
+    """Numba alone loads the one's code for the other."""
+    one, other = (jit._Files(str(tmp_path), "kernel", "source") for _ in range(2))
+    about_to_write, may_write = threading.Event(), threading.Event()
+    load, write = other._load_index, one._save_data
+
+    def wait_and_write(name: str, data: str) -> None:
+        about_to_write.set()
+        may_write.wait()
+        write(name, data)
+
+    def load_while_the_other_saves() -> dict[str, str]:
+        listed = load()
+        about_to_write.wait()
+        return listed
+
+    one._save_data, other._load_index = wait_and_write, load_while_the_other_saves
+    first = threading.Thread(target=one.save, args=("int64", "code for int64"))
+    other_thread = threading.Thread(target=other.save, args=("float64", "code for float64"))
+    other_thread.start()
+    first.start()
+    other_thread.join()
+    may_write.set()
+    first.join()
+    for key in "int64", "float64":
+        assert one.load(key) in (None, f"code for {key}")
+    one.save("int64", "code for int64")
+    assert one.load("int64") == "code for int64"
+
+
+def test_code_of_another_source_is_removed(tmp_path: Path) -> None:
+    for source in "before", "after":
+        files = jit._Files(str(tmp_path), "kernel", source)
+        for key in "int64", "float64":
+            files.save(key, source)
+        assert files.load("int64") == source
+        assert len(list(tmp_path.glob("kernel.*.nbc"))) == 2

@@ -8,6 +8,7 @@ from scipy.integrate import solve_ivp
 
 import smnn_np as smnn
 from smnn_np import dense
+from smnn_np._kernels import cpu
 from smnn_np.testing import assert_close, random_ode
 
 HARMONIC = [[[[1.0, 0.0, 1.0]]]]  # y'' + y = 0
@@ -35,6 +36,14 @@ def test_auto_keeps_cholesky_where_it_is_proven_and_falls_back_where_not():
     hard = smnn.ode_factorize(HARMONIC, 1e-4, n_steps=100_001)
     assert not easy.by_qr.any()
     assert hard.by_qr.all()
+
+
+def test_the_judgement_of_a_factor_needs_no_compilation_of_its_own():
+    """Arrays that may be written have a type of their own: nobody gives such to the kernels."""
+    smnn.ode_factorize(HARMONIC, 0.1, n_steps=5).solve([[0.0]], START)
+    right_sides = [signature[3] for signature in cpu.solve_blocks.signatures]
+    assert right_sides
+    assert not [each for side in right_sides for each in side.types if each.mutable]
 
 
 def test_auto_falls_back_series_by_series():

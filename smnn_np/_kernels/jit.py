@@ -1,14 +1,16 @@
 """Compilation whose results are kept on disk, and that works where nothing can be kept.
 
-Numba's own ``njit(cache=True)`` fails in three situations that users meet:
+Numba's own ``njit(cache=True)`` fails in four situations that users meet:
 
 * no folder can be written (a read-only installation without a home): the import raises;
 * the folder stops being writable, or the disk is full: the solve that had to compile raises;
 * a package is upgraded and a kernel's own file stays as it was: its compiled code is reused with
-  the old code of what it calls in other files, and the results are wrong without a word.
+  the old code of what it calls in other files, and the results are wrong without a word;
+* two processes compile one kernel for two signatures at the same time: each lists its code under
+  the same number, and later runs take the one for the other.
 
 It also compiles everything anew for a user who may read but not write the folder in which an
-administrator or a container's build has compiled already. `njit` here mends all four.
+administrator or a container's build has compiled already. `njit` here mends all five.
 """
 
 from __future__ import annotations
@@ -35,6 +37,24 @@ def _stamp() -> str:
 STAMP = _stamp()
 
 
+class _Files(IndexDataCacheFile):
+    """An index, and a file for each compiled signature, named by what is in it."""
+
+    def save(self, key: Any, data: Any) -> None:
+        """Save the code for a key, and only then list it."""
+        name = sha256(self._dump((self._source_stamp, key))).hexdigest()[:20]
+        file = self._index_name.removesuffix("nbi") + f"{name}.nbc"
+        if Path(self._index_path).exists() and not self._load_index():
+            self._remove_all()  # of other sources: it would never be looked for again
+        self._save_data(file, data)
+        self._save_index({**self._load_index(), key: file})
+
+    def _remove_all(self) -> None:
+        """Remove the code of all signatures."""
+        for path in Path(self._cache_path).glob(f"{self._index_name.removesuffix('nbi')}*.nbc"):
+            path.unlink(missing_ok=True)
+
+
 class _Cache(FunctionCache):
     """Compiled code on disk: read where it can be read, written where it can be written."""
 
@@ -42,9 +62,9 @@ class _Cache(FunctionCache):
         super().__init__(function)
         name = self._impl.filename_base
         beside = Path(function.__code__.co_filename).parent / "__pycache__"
-        self._files = [IndexDataCacheFile(str(self.cache_path), name, STAMP)]
+        self._files = [_Files(str(self.cache_path), name, STAMP)]
         if beside != Path(self.cache_path):  # read-only, or passed over for NUMBA_CACHE_DIR
-            self._files.append(IndexDataCacheFile(str(beside), name, STAMP))
+            self._files.append(_Files(str(beside), name, STAMP))
         self._cache_file = self._files[0]
 
     def _load_overload(self, signature: Any, target_context: Any) -> Any:
