@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from ._data import Record
 from ._report import describe_data, describe_fit, summarize
 from ._series import EXAMPLES, Series, load_series
 from ._table import TableError
 from .discoverer import SMNNDiscoverer
 from .display import DiscoveryDisplay
-from .library import PolynomialLibrary
 
 _QUIET_SECONDS = 3.0
 _NO_MATPLOTLIB = (
@@ -109,19 +109,34 @@ class _LateStream(io.StringIO):
         return len(text)
 
 
+class _Titled(SMNNDiscoverer):
+    """The discoverer, whose names are those of a series: arrays have none."""
+
+    def fit_series(self, series: Series) -> None:
+        """Fit under the names of the columns, which warnings speak of too."""
+        self._series = series
+        self.fit(series.inputs, series.states, groups=series.groups)
+
+    def _read(self, *data: Any) -> Record:
+        """Check what was passed, and name the states."""
+        record = super()._read(*data)
+        self.state_names_ = self._series.names
+        return record
+
+    def _input_names(self) -> list[str]:
+        """Names of states and controls."""
+        return self._series.names + self._series.controls
+
+
 def _fit(series: Series, degree: int) -> SMNNDiscoverer:
-    """Fit under the names of the columns; progress and warnings go to stderr."""
-    model = SMNNDiscoverer(degree=degree, verbose=1)
+    """Fit; progress and warnings go to stderr."""
+    model = _Titled(degree=degree, verbose=1)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         with redirect_stderr(_LateStream(sys.stderr)):
-            model.fit(series.inputs, series.states, groups=series.groups)
+            model.fit_series(series)
     for warning in caught:
         print(f"smnn_np discover: note: {warning.message}", file=sys.stderr)
-    inputs = series.names + series.controls
-    model.state_names_ = series.names
-    terms = PolynomialLibrary(len(inputs), degree).names(inputs)
-    model.feature_names_out_ = np.array(terms, dtype=object)
     return model
 
 

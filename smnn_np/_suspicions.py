@@ -8,6 +8,7 @@ from scipy.special import ndtri
 
 from ._criterion import FLOOR, leftover
 from ._data import Record
+from ._residuals import persistence, residuals
 from .identify import Problem
 from .library import Library
 from .optimize import JointFit
@@ -17,7 +18,6 @@ _ALIKE = 1e-10  # share of a column that others do not explain: it depends on th
 _MOST_TERMS, _MOST_ROWS = 400, 2000  # looked at for dependence
 _NAMED = 6
 _TOO_LITTLE = 2.0  # times the given noise: what a law leaves is more than that
-_NO_CHANCE = 4.0  # standard deviations of the correlation of two neighbours in noise
 _CHANCE = 1e-4  # that of all residuals of noise one is as far off as what is warned of
 
 
@@ -90,28 +90,15 @@ def no_noise(problem: Problem, fit: JointFit, names: Sequence[str]) -> list[str]
     return [sentence for sentence in found if sentence]
 
 
-def _residuals(problem: Problem, fit: JointFit, s: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes where a state was measured, and what a law leaves there, of one measurement's size."""
-    data = problem.data
-    seen = np.flatnonzero(data.count[:, s])
-    return seen, (np.sqrt(data.count[:, s]) * (data.mean[:, s] - fit.nodes[:, s]))[seen]
-
-
 def _persists(problem: Problem, fit: JointFit, s: int, name: str, left: float) -> str:
     """Say so where neighbouring residuals are more alike than those of noise."""
-    seen, rest = _residuals(problem, fit, s)
-    run = problem.record.run[seen]
-    pairs = (rest[1:] * rest[:-1])[run[1:] == run[:-1]]
-    size = float((rest**2).mean())
-    if not len(pairs) or not size > 0:
-        return ""
-    persistence, limit = float(pairs.mean()) / size, _NO_CHANCE / len(pairs) ** 0.5
-    if persistence <= limit:
+    correlation, limit = persistence(problem, fit, s)
+    if correlation <= limit:
         return ""
     percent = float(f"{100 * left:.2g}")
     return (
         f"the law leaves {percent:g} % of the spread of {name}, and that is no "
-        f"noise: from sample to sample it persists with a correlation of {persistence:.2f} "
+        f"noise: from sample to sample it persists with a correlation of {correlation:.2f} "
         f"(noise: below {limit:.2f}). The standard errors are too small, and the law lacks "
         "something: try a higher degree, another library or order, or measure the state or "
         "input that is missing."
@@ -120,7 +107,7 @@ def _persists(problem: Problem, fit: JointFit, s: int, name: str, left: float) -
 
 def _stands_out(problem: Problem, fit: JointFit, s: int, name: str) -> str:
     """Say so where one residual is larger than any that noise has."""
-    seen, rest = _residuals(problem, fit, s)
+    seen, rest = residuals(problem, fit, s)
     size, limit = float(np.sqrt((rest**2).mean())), -float(ndtri(_CHANCE / (2 * len(rest))))
     worst = int(np.argmax(np.abs(rest)))
     if not np.abs(rest[worst]) > limit * size:

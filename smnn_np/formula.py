@@ -107,6 +107,30 @@ def differentiate(source: str, name: str) -> str:
     return ast.unparse(ast.parse(slope, mode="eval"))
 
 
+def count_factors(source: str) -> int:
+    """Count what a source of `read_formula` is written with, as a monomial's degree does.
+
+    An input counts once, a power as often as it says; so do a function, a sum or difference, a
+    division by what is no number, and a power that is no whole number.
+
+    Parameters
+    ----------
+    source : str
+        An expression.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> from smnn_np.formula import count_factors
+    >>> [count_factors(source) for source in ("1", "2 * v0 ** 2 * v1", "sin(v0)", "v0 / (1 + v0)")]
+    [0, 3, 2, 4]
+    """
+    return _factors(ast.parse(source, mode="eval").body)
+
+
 def check_source(source: str, n_inputs: int) -> None:
     """Refuse a source that `read_formula` cannot have made: it will be evaluated.
 
@@ -175,6 +199,25 @@ def _check(node: ast.AST, formula: str) -> None:
             fine = isinstance(each.value, int | float)
         if not fine:
             raise ValueError(f"the term {formula!r} cannot be read; it is not arithmetic.")
+
+
+def _factors(node: ast.expr) -> int:
+    """Number of factors of a node."""
+    if isinstance(node, ast.Constant):
+        return 0
+    if isinstance(node, ast.Name):
+        return 1
+    if isinstance(node, ast.UnaryOp):
+        return _factors(node.operand)
+    if isinstance(node, ast.Call):
+        return 1 + _factors(node.args[0])
+    assert isinstance(node, ast.BinOp)
+    left, right = _factors(node.left), _factors(node.right)
+    if isinstance(node.op, ast.Pow):
+        times = float(ast.unparse(node.right)) if isinstance(node.right, ast.Constant) else 0.5
+        return left * int(times) if times.is_integer() else 1 + left + right
+    free = isinstance(node.op, ast.Mult) or (isinstance(node.op, ast.Div) and not right)
+    return left + right + (0 if free else 1)
 
 
 def _slope(node: ast.expr, name: str) -> str:

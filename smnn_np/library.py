@@ -20,7 +20,7 @@ from sklearn.base import clone
 from sklearn.preprocessing import PolynomialFeatures
 
 from ._kernels.polynomial import monomial_slopes, monomials
-from .formula import FUNCTIONS, differentiate, read_formula
+from .formula import FUNCTIONS, count_factors, differentiate, read_formula
 
 _BLOWN_UP = 1e100
 _MAX_TERMS = 5000
@@ -144,8 +144,8 @@ class FormulaLibrary:
 
     @property
     def factors(self) -> np.ndarray:
-        """One number for all: formulas are equally likely."""
-        return np.zeros(1)
+        """Number of factors of each term (n_terms,), see `formula.count_factors`."""
+        return np.array([count_factors(source) for source in self._sources], dtype=int)
 
     def take(self, terms: np.ndarray) -> "FormulaLibrary":
         """Return the library of some of the terms."""

@@ -13,6 +13,7 @@ from ._data import Record
 from ._found import Path, Scored
 from ._known import Known
 from ._pose import pose
+from ._residuals import persists
 from .identify import (
     TIGHTEST,
     Problem,
@@ -128,7 +129,9 @@ def _explore(
             search(problem, tighten(problem, values, start, report, prune, stride), trial)
         finally:
             path.take(trial)
-        sure = not anew or (before is not None and _same(trial.best, before))
+        # Two starts may share one wrong end: what it leaves is no noise.
+        twice = before is not None and _same(trial.best, before)
+        sure = not anew or (twice and not persists(problem, path.best.fit))
         path.follows = _follows(problem, path) or (sure and _explains(problem, path))
         if path.follows:
             break

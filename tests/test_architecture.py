@@ -58,6 +58,7 @@ ROWS = (
     ("identify",),
     ("_pose",),
     ("_criterion",),
+    ("_residuals",),
     ("_found",),
     ("selection",),
     ("compiled",),

@@ -231,6 +231,23 @@ def test_several_runs_and_a_control(here, capsys, rng):
     assert (here / "discover.png").exists()
 
 
+@pytest.mark.parametrize(
+    ("columns", "roles", "named"),
+    [
+        (["hot", "cold"], [], "the states hot and cold are the same up to a factor"),
+        (["hot", "valve"], ["--controls", "valve"], "the candidate terms 1, valve are linearly"),
+    ],
+)
+def test_warnings_speak_of_the_columns(here, capsys, columns, roles, named):
+    hot = np.exp(-np.linspace(0, 4, 40))
+    other = np.ones(40) if roles else 2 * hot
+    table = np.column_stack([np.linspace(0, 4, 40), hot, other])
+    header = ",".join(["t", *columns])
+    np.savetxt(here / "oven.csv", table, delimiter=",", header=header, comments="")
+    assert main(["discover", "oven.csv", *roles, "--degree", "1", "--plot", "none"]) == 0
+    assert f"note: {named}" in capsys.readouterr().err
+
+
 def test_a_chaotic_trajectory_is_explained(here, capsys):
     lorenz = make_lorenz(3000, step=0.02)
     table = np.column_stack([lorenz.t, lorenz.y])

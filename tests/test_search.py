@@ -5,6 +5,10 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from smnn_np import SMNNDiscoverer
+from smnn_np._data import build_record
+from smnn_np._known import Known
+from smnn_np.library import PolynomialLibrary
+from smnn_np.selection import _attempt
 from smnn_np.spline import smooth
 
 
@@ -92,3 +96,19 @@ def test_a_simple_explanation_wins_over_one_with_more_factors():
     y += 0.05 * y.std(axis=0) * np.random.default_rng([0, 100, 50]).standard_normal(y.shape)
     truth = {(0, "y"), (0, "z"), (1, "x"), (1, "y"), (2, "1"), (2, "z"), (2, "x z")}
     assert found_terms(SMNNDiscoverer().fit(t, y)) == truth
+
+
+def test_a_law_found_twice_that_leaves_more_than_noise_is_not_the_end():
+    """Roessler's z is quiet but for bursts: both starts from its first noise share a wrong end."""
+    t = np.arange(251) * (5.9 / 50)
+
+    def rate(_, s):
+        return [-s[1] - s[2], s[0] + 0.2 * s[1], 0.2 + s[0] * s[2] - 5.7 * s[2]]
+
+    y = trajectory(rate, [2.0, -6.0, 0.05], t)
+    noise = np.array([0.01, 0.2, 0.01]) * y.std(axis=0)
+    y += noise * np.random.default_rng([0, 250, 50]).standard_normal(y.shape)
+    record = build_record(t[:, None], y, None, None)
+    _, path = _attempt(record, PolynomialLibrary(3, 2), 1, Known(None, None), "robust", None, str)
+    assert path.exact
+    assert not path.follows

@@ -71,6 +71,22 @@ def test_every_function_has_its_derivative(name, points):
     np.testing.assert_allclose(library.jacobian(points), expected, rtol=1e-7, atol=1e-9)
 
 
+def test_factors_of_formulas_are_counted_as_those_of_monomials():
+    monomials = PolynomialTerms(3).bind(NAMES)
+    written = FormulaTerms(monomials.names(NAMES)).bind(NAMES)
+    np.testing.assert_array_equal(written.factors, monomials.factors)
+    joined = (PolynomialTerms(1, include_bias=False) + FourierTerms()).bind(["x"])
+    np.testing.assert_array_equal(joined.factors, [1, 2, 2])
+    counts = {
+        "-2 x": 1, "x y/3": 2, "sin(2 x)": 2, "abs(x) x": 3, "1/x": 2, "1 + x": 2,
+        "x/(0.5 + x)": 4, "1/(1 + exp(-x))": 4, "x^2/(1 + x^2)": 6, "sqrt(x)": 2, "x^0.5": 2,
+        "x^y": 3, "(x y)^2": 4,
+    }  # fmt: skip
+    library = FormulaTerms(list(counts)).bind(NAMES)
+    np.testing.assert_array_equal(library.factors, list(counts.values()))
+    np.testing.assert_array_equal(library.take(np.array([9, 3])).factors, [2, 3])
+
+
 @pytest.mark.parametrize(
     ("formula", "message"),
     [
