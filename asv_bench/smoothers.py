@@ -21,6 +21,7 @@ from scipy.signal import savgol_filter
 from smnn_np import SMNNSmoother
 
 N_SAMPLES, SPAN = 400, 10.0
+AHEAD = SPAN + SPAN / N_SAMPLES * np.arange(1, N_SAMPLES // 5 + 1)  # of forecasts
 N_DRAWS = 5  # of noise
 # Of which the bands are counted.
 N_COVERED = {"SMNNSmoother()": 20, "constant coefficients": 20, "varying coefficients": 8}
@@ -82,7 +83,7 @@ SIGNALS = (
     Signal("bump on a slope", 3, bump),
     Signal("rounded steps", 3, square_wave),
 )
-# Of y, y', y''; a smoother with bands returns their standard deviations too.
+# Of y, y', y''; a smoother with bands returns their standard deviations too, and forecasts.
 Estimates = list[np.ndarray]
 
 
@@ -102,9 +103,10 @@ def varying(t, y, truth, noise, order) -> tuple[Estimates, Estimates]:
 
 
 def with_bands(model, t, y) -> tuple[Estimates, Estimates]:
-    """Fit; return three derivatives and their standard deviations."""
+    """Fit; return three derivatives and their standard deviations, on the samples and beyond."""
     model.fit(t, y)
-    pairs = [model.predict(t, derivative=r, return_std=True) for r in range(3)]
+    asked = np.concatenate([t, AHEAD])
+    pairs = [model.predict(asked, derivative=r, return_std=True) for r in range(3)]
     return [mean for mean, _ in pairs], [std for _, std in pairs]
 
 
@@ -160,18 +162,20 @@ def coverage(estimate: np.ndarray, std: np.ndarray, truth: np.ndarray) -> float:
     return float(np.mean(np.abs(estimate - truth) < 1.96 * std))
 
 
-Row = tuple[str, float, dict[str, np.ndarray], dict[str, np.ndarray]]
+# Signal, noise, errors, coverage along the samples and beyond them.
+Row = tuple[str, float, dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]
 
 
 def rows() -> Iterator[Row]:
     """Yield, for each signal and noise, median errors in % and mean coverage in %, (3,) each."""
     t = np.linspace(0, SPAN, N_SAMPLES)
     for signal in SIGNALS:
-        truth = list(signal.values(t))
+        truth, later = list(signal.values(t)), signal.values(AHEAD)
         for relative in NOISES:
             noise = relative * float(np.std(truth[0]))
             found: dict[str, list[list[float]]] = {name: [] for name in METHODS}
-            covered: dict[str, list[list[float]]] = {name: [] for name in METHODS}
+            covered: dict[str, list[list[float]]] = {name: [] for name in N_COVERED}
+            ahead: dict[str, list[list[float]]] = {name: [] for name in N_COVERED}
             for seed in range(max(N_COVERED.values())):
                 y = truth[0] + noise * np.random.default_rng(seed).standard_normal(N_SAMPLES)
                 for name, method in METHODS.items():
@@ -179,17 +183,19 @@ def rows() -> Iterator[Row]:
                         continue
                     estimates = method(t, y, truth, noise, signal.order)
                     if isinstance(estimates, tuple):
-                        triples = list(zip(*estimates, truth, strict=True))
-                        covered[name].append([coverage(*each) for each in triples])
-                        estimates = estimates[0]
+                        now = [[each[:N_SAMPLES] for each in part] for part in estimates]
+                        then = [[each[N_SAMPLES:] for each in part] for part in estimates]
+                        covered[name].append([*map(coverage, *now, truth)])
+                        ahead[name].append([*map(coverage, *then, later)])
+                        estimates = now[0]
                     if seed < N_DRAWS:
-                        pairs = zip(estimates, truth, strict=True)
-                        found[name].append([error(*pair) for pair in pairs])
+                        found[name].append([*map(error, estimates, truth)])
             yield (
                 signal.name,
                 relative,
                 {name: 100 * np.median(each, axis=0) for name, each in found.items()},
-                {name: 100 * np.mean(each, axis=0) for name, each in covered.items() if each},
+                {name: 100 * np.mean(each, axis=0) for name, each in covered.items()},
+                {name: 100 * np.mean(each, axis=0) for name, each in ahead.items()},
             )
 
 
@@ -204,7 +210,7 @@ def to_rst(lines: list[list[str]]) -> str:
 def error_lines(found: list[Row]) -> list[list[str]]:
     """Errors, the least of each row and derivative in bold."""
     lines = [["Signal", "Noise", *METHODS]]
-    for name, relative, row, _ in found:
+    for name, relative, row, *_ in found:
         least = np.min([*row.values()], axis=0)
         line = [name, f"{100 * relative:.0f} %"]
         for values in row.values():
@@ -217,12 +223,12 @@ def error_lines(found: list[Row]) -> list[list[str]]:
     return lines
 
 
-def coverage_lines(found: list[Row]) -> list[list[str]]:
-    """Coverage of the methods that have bands."""
-    lines = [["Signal", "Noise", *found[0][3]]]
-    for name, relative, _, row in found:
-        cells = [", ".join(f"{v:.0f}" for v in values) for values in row.values()]
-        lines.append([name, f"{100 * relative:.0f} %", *cells])
+def coverage_lines(found: list[Row], column: int) -> list[list[str]]:
+    """Coverage of the methods that have bands: what stands in that column of a row."""
+    lines = [["Signal", "Noise", *N_COVERED]]
+    for row in found:
+        cells = [", ".join(f"{v:.0f}" for v in values) for values in row[column].values()]
+        lines.append([row[0], f"{100 * row[1]:.0f} %", *cells])
     return lines
 
 
@@ -235,12 +241,21 @@ def main() -> None:
     for row in rows():
         found.append(row)
         shown = "; ".join(f"{k} {' '.join(f'{v:.2f}' for v in each)}" for k, each in row[2].items())
-        inside = "; ".join(" ".join(f"{v:.0f}" for v in each) for each in row[3].values())
-        print(f"{row[0]}, {100 * row[1]:.0f} %: {shown} | covered {inside}", flush=True)  # noqa: T201
+        inside, ahead = (
+            "; ".join(" ".join(f"{v:.0f}" for v in each) for each in part.values())
+            for part in row[3:]
+        )
+        line = f"{row[0]}, {100 * row[1]:.0f} %: {shown} | covered {inside} | ahead {ahead}"
+        print(line, flush=True)  # noqa: T201
         if arguments.rst:
+            tables = {
+                "errors": error_lines(found),
+                "coverage": coverage_lines(found, 3),
+                "forecasts": coverage_lines(found, 4),
+            }
             arguments.rst.mkdir(exist_ok=True)
-            (arguments.rst / "smoother_errors.txt").write_text(to_rst(error_lines(found)))
-            (arguments.rst / "smoother_coverage.txt").write_text(to_rst(coverage_lines(found)))
+            for name, lines in tables.items():
+                (arguments.rst / f"smoother_{name}.txt").write_text(to_rst(lines))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from scipy.optimize import minimize
 from scipy.signal import lombscargle
 
 from ._arrays import array_module
+from ._cautious import expected_drive
 from ._curvature import covariance_root
 from ._driven import Model, Run, UndeterminedError, score_run, smooth_run
 from ._marginal import Given, Strength, choose_strength, condense, deviance, profiled, stretches
@@ -84,7 +85,8 @@ class Learned:
     law : Knots
         Normalized coefficients.
     root : ndarray of shape (K R, m)
-        Root of their covariance: root root^T, from the curvature of the likelihood.
+        Root of their covariance: root root^T, from the curvature of the likelihood at the drive
+        that is to be expected.
     drive : float
         The drive that goes with them, relative to the noise.
     """
@@ -212,6 +214,7 @@ def learn(runs: Sequence[Run], order: int, knots: np.ndarray, given: Given) -> L
         best = _minimize(problem, np.append(values, best[-1]))[0]
     model = problem.model(best)
     drive = model.drive / float(np.sqrt(usual))  # of samples, not of means
+    best[-1] = 2 * np.log(expected_drive(problem.runs, model, given))
     return Learned(model.law, _root(problem, best), drive)  # type: ignore[arg-type]
 
 

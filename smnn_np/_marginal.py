@@ -133,7 +133,7 @@ def choose_strength(
     """
     order = model.order
     if given.noise is not None and given.drive is not None:
-        return _strength(runs, model.at(given.drive / given.noise), given, criterion)
+        return evaluate(runs, model.at(given.drive / given.noise), given, criterion)
 
     def height(cutoff: float, some: Sequence[Run]) -> float:
         try:
@@ -159,11 +159,11 @@ def choose_strength(
         best = float(found.x) if found.fun <= heights.min() else best
     else:
         best = _descend(lambda each: height(each, runs), best)
-    return _strength(runs, model.at(10.0 ** (order * best)), given, criterion)
+    return evaluate(runs, model.at(10.0 ** (order * best)), given, criterion)
 
 
-def _strength(runs: Sequence[Run], model: Model, given: Given, criterion: Criterion) -> Strength:
-    """Evaluate a criterion where it was found to be best."""
+def evaluate(runs: Sequence[Run], model: Model, given: Given, criterion: Criterion) -> Strength:
+    """Take a model's drive for the strength; find the noise that goes with it."""
     height, level = criterion(runs, model, given)
     return Strength(model, float(np.sqrt(level)), height)
 

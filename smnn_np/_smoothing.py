@@ -7,52 +7,25 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaln
 
-from ._arrays import array_module, to_numpy
+from ._arrays import array_module
 from ._asked import read_coefficients
 from ._bands import widths
+from ._cautious import expected_drive
 from ._driven import EFFECT_STD, Law, Model, Run, effects, filter_runs, smooth_run
 from ._learn import SHIFT, Knots, Learned, learn
-from ._marginal import CRITERIA, MANY, Given, Strength, choose_strength, count_nodes, stretches
+from ._marginal import (
+    CRITERIA,
+    MANY,
+    Given,
+    Strength,
+    choose_strength,
+    count_nodes,
+    evaluate,
+    stretches,
+)
+from ._units import Units, choose_units
 
 ORDERS = (3, 4, 5)  # candidates of order="auto"
-
-
-@dataclass(frozen=True)
-class Units:
-    """Scales between a user's numbers and normalized ones.
-
-    Attributes
-    ----------
-    origin, time : float
-        Zero of time, and a typical step.
-    level, spread : float
-        Zero and scale of the series.
-    effect_level, effect_spread : ndarray of shape (p,)
-        Zero and scale of the covariates.
-    """
-
-    origin: float
-    time: float
-    level: float
-    spread: float
-    effect_level: np.ndarray
-    effect_spread: np.ndarray
-
-    def times(self, t: np.ndarray) -> np.ndarray:
-        """Normalize times."""
-        return (t - self.origin) / self.time
-
-    def design(self, covariates: np.ndarray) -> np.ndarray:
-        """Normalize covariates."""
-        if not covariates.shape[1]:
-            return covariates
-        xp = array_module(covariates)
-        scaled = (covariates - xp.asarray(self.effect_level)) / xp.asarray(self.effect_spread)
-        return xp.ascontiguousarray(scaled)
-
-    def powers(self, order: int) -> np.ndarray:
-        """Factors from normalized coefficients c[r] to the user's (R,)."""
-        return self.time ** (np.arange(order, dtype=float) - order)
 
 
 @dataclass(frozen=True)
@@ -87,6 +60,8 @@ class SeriesFit:
     runs : list of Run
     units : Units
     strength : Strength
+    cautious : Strength
+        The one that bands are taken at.
     learned : Learned or None
         Coefficients, if they were learned.
     width : ndarray of shape (R,) or None
@@ -96,6 +71,7 @@ class SeriesFit:
     runs: Sequence[Run]
     units: Units
     strength: Strength
+    cautious: Strength
     learned: Learned | None = None
     width: np.ndarray | None = None
 
@@ -125,13 +101,17 @@ class SeriesFit:
     def answer(
         self,
         asked: tuple[Run, np.ndarray, np.ndarray],
-        smoothed: tuple[np.ndarray, np.ndarray],
+        mean: np.ndarray,
+        std: np.ndarray,
         derivative: int,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of a derivative at the times that were asked for (n,)."""
-        (refined, slot, question), (mean, std), units = asked, smoothed, self.units
+        """Mean and standard deviation of a derivative at the times that were asked for (n,).
+
+        From the mean of all at the strength (m, R), and the standard deviation at the cautious one.
+        """
+        (refined, slot, question), units = asked, self.units
         width = 1.0 if self.width is None else float(self.width[derivative])
-        variance = (std[:, derivative] * self.strength.noise * width) ** 2
+        variance = (std[:, derivative] * self.cautious.noise * width) ** 2
         if self.learned is not None:
             variance += self._learning_variance(refined, slot)[:, derivative]
         scale = units.spread / units.time**derivative
@@ -144,10 +124,15 @@ class SeriesFit:
         total: Any = 0.0
         for pair in self.learned.shifted():  # type: ignore[union-attr]
             one, two = (
-                smooth_run(run, replace(self.strength.model, law=law), slot)[0] for law in pair
+                smooth_run(run, replace(self.cautious.model, law=law), slot)[0] for law in pair
             )
             total = total + ((one - two) / (2 * SHIFT)) ** 2
         return total
+
+    @property
+    def is_cautious(self) -> bool:
+        """Whether the bands have a drive of their own."""
+        return self.cautious.model.drive != self.strength.model.drive
 
     @property
     def by_function(self) -> bool:
@@ -175,16 +160,28 @@ class SeriesFit:
 def fit_series(runs: Sequence[Run], wish: Wish) -> SeriesFit:
     """Fit one series, given as runs of samples in the user's units."""
     plain = wish.coefficients is None
-    units = _units(runs, plain)
-    runs = [_normalize(run, units) for run in runs]
+    units = choose_units(runs, plain)
+    runs = [units.normalize(run) for run in runs]
     if plain:
         strength, learned = _fit_spline(runs, wish, units), None
     elif isinstance(wish.coefficients, str):
         strength, learned = _fit_learned(runs, wish, units)
     else:
         strength, learned = _fit_given(runs, wish, units), None
+    cautious = _cautious(runs, strength, wish, units)
     known = wish.noise is not None and wish.drive is not None
-    return SeriesFit(runs, units, strength, learned, None if known else widths(runs, strength))
+    width = None if known else widths(runs, strength)
+    return SeriesFit(runs, units, strength, cautious, learned, width)
+
+
+def _cautious(runs: Sequence[Run], strength: Strength, wish: Wish, units: Units) -> Strength:
+    """Replace the likeliest drive by the expected one."""
+    model, given = strength.model, _given(wish, units, strength.model.order)
+    runs = _close(runs, model)
+    drive = expected_drive(runs, model, given)
+    if drive == model.drive:
+        return strength
+    return evaluate(runs, model.at(drive), given, CRITERIA[wish.criterion])
 
 
 def _order(wish: Wish, runs: Sequence[Run]) -> int:
@@ -252,8 +249,8 @@ def _fit_given(runs: Sequence[Run], wish: Wish, units: Units) -> Strength:
     """Choose the strength for given coefficients."""
     order = _order(wish, runs)
     model = Model(order, _given_law(wish.coefficients, units, order))
-    refined = [run.refine(model.longest_step(run))[0] for run in runs]
-    return choose_strength(refined, model, _given(wish, units, order), CRITERIA[wish.criterion])
+    given = _given(wish, units, order)
+    return choose_strength(_close(runs, model), model, given, CRITERIA[wish.criterion])
 
 
 def _fit_learned(runs: Sequence[Run], wish: Wish, units: Units) -> tuple[Strength, Learned]:
@@ -266,39 +263,11 @@ def _fit_learned(runs: Sequence[Run], wish: Wish, units: Units) -> tuple[Strengt
     given = _given(wish, units, order)
     learned = learn(runs, order, knots, given)
     model = Model(order, learned.law)
-    refined = [run.refine(model.longest_step(run))[0] for run in runs]
+    refined = _close(runs, model)
     # A short record is searched for the lowest of several valleys; of a long one that takes long.
     near = learned.drive if count_nodes(refined) > MANY else None
     strength = choose_strength(refined, model, given, CRITERIA[wish.criterion], near)
     return strength, learned
-
-
-def _units(runs: Sequence[Run], plain: bool) -> Units:
-    """Choose units; zero stays zero where coefficients give it a meaning."""
-    steps = np.concatenate([np.diff(run.times) for run in runs])
-    steps = steps[steps > 0]
-    values = np.concatenate([run.value for run in runs])
-    covariates = np.concatenate([run.design for run in runs])
-    level = float(values.mean()) if plain else 0.0
-    spread = float(np.sqrt(np.mean((values - level) ** 2)))
-    n_covariates = covariates.shape[1]
-    effect_spread = to_numpy(covariates.std(axis=0)) if n_covariates else np.ones(0)
-    return Units(
-        origin=min(float(run.times[0]) for run in runs),
-        time=float(np.median(steps)) if len(steps) else 1.0,
-        level=level,
-        spread=spread if spread > 0 else 1.0,
-        effect_level=to_numpy(covariates.mean(axis=0))
-        if plain and n_covariates
-        else np.zeros(n_covariates),
-        effect_spread=np.where(effect_spread > 0, effect_spread, 1.0),
-    )
-
-
-def _normalize(run: Run, units: Units) -> Run:
-    """Express a run in normalized units."""
-    value = (run.value - units.level) / units.spread
-    return Run(units.times(run.times), value, run.weight, units.design(run.design))
 
 
 def _given(wish: Wish, units: Units, order: int) -> Given:
@@ -321,6 +290,13 @@ def _given_law(coefficients: Any, units: Units, order: int) -> Law:
         return np.broadcast_to(xp.asarray(values) / xp.asarray(powers), (len(times), order))
 
     return law
+
+
+def _close(runs: Sequence[Run], model: Model) -> Sequence[Run]:
+    """Cut steps that are long for the coefficients."""
+    if model.law is None:
+        return runs
+    return [run.refine(model.longest_step(run))[0] for run in runs]
 
 
 def _refine(run: Run, slot: np.ndarray, model: Model) -> tuple[Run, np.ndarray]:

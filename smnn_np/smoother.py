@@ -165,8 +165,8 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, SmoothedMixin):
         derivative : int, default=0
             Which derivative; covariates add to the series itself only.
         return_std : bool, default=False
-            Return standard deviations too: those of x, not of new measurements. They take noise
-            and drive as known and include what is uncertain about learned coefficients. They are
+            Return standard deviations too: those of x, not of new measurements. They include what
+            is uncertain about learned coefficients and about a drive that may be zero. They are
             as wide as what is smoothed away on this series asks for, unless both noise and drive
             are given: then they are those of the posterior.
 

