@@ -201,10 +201,11 @@ def _gradients(
     for name, finite in zip(unseen, all_finite(list(unseen.values())), strict=True):
         if not finite:
             raise _overflow(name)
-    gradients = OdeGradients(
-        *(each.reshape(shape) for each, shape in zip(collected, shapes, strict=True))
-    )
-    return gradients if inputs.initial is not None else gradients._replace(initial=None)
+    gradients: list[Any] = [
+        None if source is None else each.reshape(shape)
+        for each, source, shape in zip(collected, sources, shapes, strict=True)
+    ]
+    return OdeGradients(*gradients)
 
 
 def _overflow(name: str) -> OverflowError:
