@@ -189,8 +189,11 @@ class TestWhile:
         assert len(model.path_) <= len(full.path_)
         assert np.isfinite(model.predict(*growth[::2])).all()
 
-    def test_an_interruption_leaves_the_best_model_so_far(self, growth, monkeypatch):
+    def test_an_interruption_leaves_the_best_model_so_far(self, growth, monkeypatch, request):
         lines = []
+        # Whatever ran before in this process may have left another handler.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
 
         def interrupt_once(self, line):
             lines.append(line)
