@@ -304,11 +304,11 @@ class Factor:
                 if self._inputs.factorization == "cholesky":
                     self._warn_of(group.change)
                 if rejected.any():
-                    group.valid &= ~rejected
                     again = Group(self.rows, group.series[rejected], "qr", group.keep)
                     if origin is not None:
                         again.solve(origin, lambda _: None, twofold, keep=True)
                     again.solve(right_side, use, twofold, keep)
+                    group.valid &= ~rejected  # not before: QR may refuse them, and raise
                     self._groups.append(again)
             self._groups = [group for group in self._groups if group.valid.any()]
 

@@ -76,6 +76,16 @@ def test_an_overflow_names_the_gradient():
         pullback(np.full_like(y, 1e160))
 
 
+def test_a_pullback_that_failed_may_be_called_again():
+    """What it refuses must not change what it knows of the series."""
+    y, pullback = smnn.ode_solve_vjp(**large())
+    before = pullback(np.ones_like(y))
+    with pytest.raises((OverflowError, np.linalg.LinAlgError)):
+        pullback(np.full_like(y, 1e308))
+    for one, other in zip(before, pullback(np.ones_like(y)), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_only_the_series_in_hand_are_looked_at():
     array = np.ones((LATER, 2))
     array[5] = np.nan
