@@ -8,6 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -72,11 +73,31 @@ def test_chunks_in_time_leave_the_inverse_alone(sizes, factorization, gpu, chunk
     assert_close(gpu.take(y), here.solve(case["rhs"], case["initial"]))
 
 
+def share_memory(monkeypatch):
+    """Give all simulated threads of a block the same shared array.
+
+    The simulator looks whether there is one, and makes it, without a lock: two threads that come
+    at once work on an array each. It tells arrays by the line that asks; here that is one line for
+    all, and no kernel asks for a second array.
+    """
+    from numba.cuda.simulator.kernelapi import FakeCUDAShared
+
+    alone, lock = FakeCUDAShared.array, threading.Lock()
+
+    def array(self, shape, dtype):
+        with lock:
+            return alone(self, shape, dtype)
+
+    monkeypatch.setattr(FakeCUDAShared, "array", array)
+
+
 @pytest.fixture
 def warps(monkeypatch):
     """Let the threads of a warp share a series; two in the simulator, where each costs time."""
     lanes = 2 if _cuda_import.SIMULATED else _cuda_import.WARP
     monkeypatch.setattr(device, "choose_lanes", lambda m: lanes)
+    if _cuda_import.SIMULATED:
+        share_memory(monkeypatch)
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)  # the simulator polls its threads, and keeps them from running
     yield
