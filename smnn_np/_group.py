@@ -7,7 +7,7 @@ factorization is believed or not (`smnn_np._kernels.cpu.blocks`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from ._kernels import cpu
 from ._kernels.threads import in_parallel, shares, split
 from ._memory import empty, zeros
-from ._seen import look, slice_of
 from ._twofold import Solved, Twofold, parts_of
 from .taylor import Array, TaylorRows
 
@@ -86,13 +85,11 @@ class Group:
 
     def solve(
         self, right_side: RightSide, use: Use, twofold: bool = False, keep: bool = False,
-        look_at: Sequence[Array] = (),
     ) -> NDArray:  # fmt: skip
         """Solve for all series, hand over the solutions, return which were not proven (n,).
 
         With `twofold`, solutions whose gradients need a low half get one. With `keep`, these are
-        kept, to be handed over beside later solutions. In the arrays `look_at`, NaN and infinity
-        are refused.
+        kept, to be handed over beside later solutions.
         """
         n = len(self.series)
         outcome = Outcome(self._status, np.full(n, cpu.FINE), np.zeros(n))
@@ -105,8 +102,6 @@ class Group:
             room = self._allocate(0 if self.keep else 1)
             for piece, blocks in share[number]:
                 first, some = blocks.start, self._of_series(blocks)
-                if look_at:
-                    look(look_at, slice_of(self.series[some]), self.rows.n_series)
                 its = outcome.of(some)
                 kept = None if keep else self._kept.get(first)
                 if twofold and kept:  # half a gradient in two halves is of no use

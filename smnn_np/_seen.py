@@ -1,7 +1,10 @@
-"""Values that are looked at where they are used.
+"""Values that are not looked at before they are used.
 
-To read a large array only to see that its values are finite takes longer than to compute with them:
-memory is the bottleneck. So each thread looks at the values of the series that it has in hand.
+To read a large array only to see that its values are finite takes long beside computing with them.
+Of the arrays that a solve takes nothing has to be seen: whatever is not finite there spoils the
+solution of its series, be it multiplied by a weight of zero, no factorization proves such a
+solution, and the last one refuses it. Then is the time to look for the cause. Of the gradients that
+are made, each thread looks at those of the series that it has in hand.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from numpy.typing import NDArray
 
 from ._arrays import is_cupy, is_finite
 
-LATER = 2**15  # numbers: arrays of fewer are looked at on arrival
+LATER = 2**15  # numbers: arrays of fewer are looked at before they are used
 
 
 class NotFiniteError(Exception):
@@ -43,7 +46,7 @@ def look(arrays: Sequence[NDArray], some: NDArray | slice, n_series: int) -> Non
 
 
 def large_of(given: Mapping[str, Any]) -> set[str]:
-    """Names of the host's arrays, of those that a thread may look at, that are large."""
+    """Names of the host's arrays, of those whose values a solve shows to be bad, that are large."""
     named = {name: given.get(name) for name in ("coefficients", "rhs", "initial")}
     large = {name: each for name, each in named.items() if getattr(each, "size", 0) >= LATER}
     return {name for name, each in large.items() if not is_cupy(each)}

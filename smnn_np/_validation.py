@@ -5,7 +5,6 @@ A message is one sentence: the argument's name, what came, what is wanted, and t
 """
 
 import itertools
-import math
 import operator
 from collections.abc import Collection
 from typing import Any, NamedTuple
@@ -64,7 +63,7 @@ class OdeInputs(NamedTuple):
     factorization: str
     dtype: np.dtype  # of the result
     on_gpu: bool  # some arrays are CuPy's, the others are those of numbers and lists
-    unseen: tuple[str, ...] = ()  # arrays in which `_seen.look` is to look for NaN and infinity
+    unseen: tuple[str, ...] = ()  # arrays that may hold NaN or infinity: see `_seen`
 
 
 def check_ode(
@@ -82,7 +81,7 @@ def check_ode(
 ) -> OdeInputs:
     """Check all that `ode_solve` and `ode_solve_vjp` take, the three weights by keyword.
 
-    With `later`, values of large arrays are left unseen, to be looked at where they are used.
+    With `later`, values of large arrays are left unseen: `check_unseen` if a solve fails.
     """
     given = {"coefficients": coefficients, "rhs": rhs, "steps": steps, **weights}
     if initial is not None:
@@ -93,7 +92,7 @@ def check_ode(
     n_rows = _initial_rows_of(arrays.get("initial"), n_initial_steps)
     dtype = result_dtype(*given.values())
     inputs = _check_system(arrays, n_steps, n_rows, dtype=dtype, **flags)
-    return _without_shared(inputs._replace(unseen=tuple(unseen)))
+    return inputs._replace(unseen=tuple(unseen))
 
 
 def check_left_side(
@@ -153,7 +152,7 @@ def check_prior(n_dims: Any, n_orders: Any, weight_smooth: Any) -> None:
 
 
 def check_unseen(inputs: OdeInputs) -> None:
-    """Look for NaN and infinity where it has been left to those who use the values."""
+    """Look for NaN and infinity in what has not been looked at."""
     for name in inputs.unseen:
         check_values(name, getattr(inputs, name))
 
@@ -161,7 +160,7 @@ def check_unseen(inputs: OdeInputs) -> None:
 def check_cotangent(y_bar: Any, shape: OdeShape, gpu: bool = False, later: bool = False) -> NDArray:
     """Check the argument of a pullback: it has exactly the shape of ``y``, and lives with it.
 
-    With `later`, the values of a large one are left to those who use them.
+    With `later`, the values of a large one are left unseen.
     """
     on_gpu({"y_bar": y_bar}, before=gpu)
     y_bar_array = as_float64("y_bar", y_bar)
@@ -174,17 +173,6 @@ def check_cotangent(y_bar: Any, shape: OdeShape, gpu: bool = False, later: bool 
     if not (later and y_bar_array.size >= LATER and not gpu):
         check_values("y_bar", y_bar_array)
     return y_bar_array
-
-
-def _without_shared(inputs: OdeInputs) -> OdeInputs:
-    """Look now at what serves several series, or is to be copied for each."""
-    n_series = math.prod(inputs.shape.batch)
-    shared = tuple(
-        name for name in inputs.unseen
-        if math.prod(getattr(inputs, name).shape[: -len(_AXES[name])]) != n_series
-    )  # fmt: skip
-    check_unseen(inputs._replace(unseen=shared))
-    return inputs._replace(unseen=tuple(name for name in inputs.unseen if name not in shared))
 
 
 def _read_arrays(given: dict[str, Any], unseen: Collection[str] = ()) -> dict[str, NDArray]:

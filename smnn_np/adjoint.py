@@ -182,8 +182,10 @@ def _gradients(
     """Pull y_bar back, and give each gradient its input's shape and dtype."""
     try:
         total = factor.pull(cotangent.reshape(solution.shape), right_side, solution)
-    except NotFiniteError as error:
+    except np.linalg.LinAlgError:
         check_values("y_bar", cotangent)
+        raise
+    except NotFiniteError as error:
         raise _overflow(OdeGradients._fields[error.args[0]]) from None
     sources = (
         inputs.coefficients, inputs.rhs, inputs.initial, inputs.steps,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,7 +25,6 @@ from ._gradients import Gradients
 from ._group import Group, RightSide, SingularError, Use
 from ._kernels import cpu
 from ._memory import empty
-from ._seen import NotFiniteError
 from ._twofold import Solved
 from ._validation import OdeInputs, check_right_side, check_unseen
 from .taylor import Array, flatten_right_side, read_only, taylor_rows, zero_right_side
@@ -233,8 +232,7 @@ class Factor:
         def write(solved: Solved) -> None:
             cpu.scatter_blocks(rows, solved.series, solved.wanted, solved.z, y, copy)
 
-        look_at = (rows.coefficients, rhs, initial) if self._inputs.unseen else ()
-        self._solve((rhs, initial, self._nothing[2]), write, keep=twice, look_at=look_at)
+        self._solve((rhs, initial, self._nothing[2]), write, keep=twice)
         if not (self._judged or y[:, 0, 0].all() or y.any(axis=(1, 2)).all()):
             self.judge()  # a solution of zeros says nothing about the system
         return y, copy
@@ -259,13 +257,13 @@ class Factor:
         Raises
         ------
         NotFiniteError
-            If y_bar or a gradient of as many series is NaN or infinite, and large.
+            If a gradient of as many series is NaN or infinite, and large.
         """
         gradients = Gradients(self.rows, right_side, y)
         # a = (A^T A)^-1 y_bar
         adjoint = (*self._nothing[:2], read_only(y_bar))
         origin = *right_side, self._nothing[2]
-        self._solve(adjoint, gradients.add, origin=origin, look_at=(y_bar,))
+        self._solve(adjoint, gradients.add, origin=origin)
         return gradients.total()
 
     def to_output(self, y: Array, dtype: np.dtype | None = None) -> NDArray:
@@ -290,17 +288,17 @@ class Factor:
 
     def _solve(
         self, right_side: RightSide, use: Use, keep: bool = False,
-        origin: RightSide | None = None, look_at: Sequence[Array] = (),
+        origin: RightSide | None = None,
     ) -> None:  # fmt: skip
         """Solve for all series; where the choice is ours, those not proven again by QR.
 
         Groups made on the way first keep the solution for `origin`, where that is given: then
-        gradients are wanted. In the arrays `look_at` NaN and infinity are refused.
+        gradients are wanted.
         """
         twofold = keep or origin is not None
         with self._lock, self._explained():
             for group in list(self._groups):
-                rejected = group.solve(right_side, use, twofold, keep, look_at)
+                rejected = group.solve(right_side, use, twofold, keep)
                 if self._inputs.factorization == "cholesky":
                     self._warn_of(group.change)
                 if rejected.any():
@@ -326,10 +324,8 @@ class Factor:
         """Say in one sentence which series is singular, and where."""
         try:
             yield
-        except NotFiniteError:
-            check_unseen(self._inputs)
-            raise
         except SingularError as error:
+            check_unseen(self._inputs)
             b, t = error.args
             shape, steps = self._inputs.shape, to_numpy(self._inputs.steps)
             index = tuple(int(i) for i in np.unravel_index(b, shape.batch)) if shape.batch else ()

@@ -1,4 +1,4 @@
-"""Large arrays, whose values are looked at where they are used: refused as small ones are."""
+"""Large arrays, whose values are looked at when a solve fails: refused as small ones are."""
 
 import re
 
@@ -51,6 +51,31 @@ def test_a_bad_value_is_refused_in_the_same_words(name, value, door, factorizati
             weight_equation=1.0, weight_initial=1.0, weight_smooth=1.0,
         )  # fmt: skip
     assert str(late.value) == str(early.value)
+
+
+@pytest.mark.parametrize("factorization", ["auto", "cholesky", "qr"])
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+@pytest.mark.parametrize("name", ["coefficients", "rhs", "y_bar"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(1, 4 * LATER, 1, 1, 2),  # from both ends
+        Case(12, 300, 7, 7, 3),  # general kernels, series side by side
+        Case(1, 1200, 7, 7, 3),  # one alone
+        Case(40, 300, 2, 2, 3),
+    ],
+    ids=lambda case: case.label,
+)
+def test_no_kernel_makes_a_number_of_what_is_none(case, name, value, factorization):
+    """Not even where it has a weight of zero, or where time runs backwards."""
+    *arguments, y_bar = make_problem(case)
+    given = dict(zip(("coefficients", "rhs", "initial", "steps"), arguments, strict=True))
+    at = (case.batch - 1, case.n_steps - 2)
+    weight = np.ones((1, case.n_steps, 1))
+    weight[0, at[1]] = 0.0
+    {**given, "y_bar": y_bar}[name][at] = value
+    with pytest.raises(ValueError, match=rf"{name}\[{at[0]}, {at[1]}, .*\] = {value}"):
+        smnn.ode_solve_vjp(**given, weight_equation=weight, factorization=factorization)[1](y_bar)
 
 
 def test_what_all_series_share_is_looked_at_too():
