@@ -63,8 +63,9 @@ class Group:
     ----------
     valid : ndarray of bool, shape (n,)
         Those not handed on to another group.
-    change : float
-        By how much the last correction of the last solve changed a solution, relative to it.
+    change, least : float
+        By how much at most, and at least, the last correction of the last solve changed a solution,
+        relative to it.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Group:
     ) -> None:
         self.rows, self.series, self.factorization = rows, series, factorization
         self.valid = np.ones(len(series), dtype=bool)
-        self.change = 0.0
+        self.change = self.least = 0.0
         self._parts = split(-(-len(series) // rows.n_abreast))
         self._chunk = max(1, CHUNK // self._stride)  # blocks
         self._apart = rows.length * rows.triangle_size  # numbers from one triangle to the next
@@ -115,7 +116,9 @@ class Group:
 
         in_parallel(work, range(len(self._parts)))
         self._factorized = self.keep
-        self.change = float(outcome.left.max())
+        self.change, self.least = float(outcome.left.max()), 0.0
+        if self.valid.any():
+            self.least = float(outcome.left[self.valid].min())
         broken = self.valid & (self._status >= 0)
         if self.factorization == "auto":
             return broken | (outcome.verdict == cpu.REJECTED)

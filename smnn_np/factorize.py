@@ -233,8 +233,10 @@ class Factor:
             cpu.scatter_blocks(rows, solved.series, solved.wanted, solved.z, y, copy)
 
         self._solve((rhs, initial, self._nothing[2]), write, keep=twice)
-        if not (self._judged or y[:, 0, 0].all() or y.any(axis=(1, 2)).all()):
-            self.judge()  # a solution of zeros says nothing about the system
+        # A solution of zeros says nothing about the system; one that was corrected is none.
+        corrected = all(group.least > 0.0 for group in self._groups)
+        if not (self._judged or corrected or y.any(axis=(1, 2)).all()):
+            self.judge()
         return y, copy
 
     def pull(self, y_bar: Array, right_side: tuple[Array, Array], y: Array) -> tuple[Array, ...]:
