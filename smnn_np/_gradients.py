@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from itertools import chain
+from itertools import accumulate, chain
+from math import prod
 
 import numpy as np
 
+from ._kernels import cpu
 from ._memory import empty
-from ._seen import is_for_later, look, slice_of
 from ._twofold import Solved, add_gradients
 from .taylor import Array, TaylorRows
 
-Sums = list[Array]
+
+class NotFiniteError(Exception):
+    """A gradient is NaN or infinite; carries its number."""
 
 
 class Gradients:
@@ -35,41 +38,51 @@ class Gradients:
     """
 
     def __init__(self, rows: TaylorRows, right_side: tuple[Array, Array], y: Array) -> None:
-        self._rows, self._right_side, self._y = rows, right_side, y
+        self._rows = rows
         flat = (
             rows.coefficients, *right_side, rows.steps,
             rows.weight_equation, rows.weight_initial, rows.weight_smooth,
         )  # fmt: skip
-        self._bars = tuple(
-            (empty if is_for_later(array, rows.n_series) else np.zeros)(array.shape)
-            for array in flat
-        )
-        self._large = [bar for bar in self._bars if is_for_later(bar, rows.n_series)]
-        self._shared = [k for k, array in enumerate(flat) if len(array) < rows.n_series]
+        # What belongs to a series is cleared by the thread that has it.
+        self._bars = [
+            empty(each.shape) if len(each) == rows.n_series else np.zeros(each.shape)
+            for each in flat
+        ]
+        self._flat = [bar.reshape(len(bar), prod(bar.shape[1:])) for bar in self._bars]
+        self._shared = [k for k, each in enumerate(flat) if len(each) < rows.n_series]
+        sizes = [self._bars[k].size for k in self._shared]
+        self._places = [slice(b - n, b) for n, b in zip(sizes, accumulate(sizes), strict=True)]
+        self._n_shared = sum(sizes)
+        self._given = y, np.empty((0, *y.shape[1:])), *right_side
         # By group of series, then by level and number: sums of 2^level pieces.
-        self._sums: defaultdict[int, dict[tuple[int, int], Sums]] = defaultdict(dict)
+        self._sums: defaultdict[int, dict[tuple[int, int], Array]] = defaultdict(dict)
         self._lock = threading.Lock()
 
-    def add(self, solved: Solved) -> None:
-        """Take in the series of a piece, given their adjoint solutions."""
-        mine, bars = slice_of(solved.series[solved.wanted]), list(self._bars)
-        for bar in self._large:
-            bar[mine] = 0.0  # here, and not for all at once: it stays in this core's cache
-        for k in self._shared:
-            bars[k] = np.zeros_like(bars[k])
-        add_gradients(self._rows, solved, self._right_side, self._y, tuple(bars))
-        look(self._bars, mine, self._rows.n_series)
+    def task(self) -> cpu.Task:
+        """Have gradients made of adjoint solutions; what series share is a sum of this piece's."""
+        bars, flat, sums = self._bars.copy(), self._flat.copy(), np.zeros(self._n_shared)
+        for k, place in zip(self._shared, self._places, strict=True):
+            bars[k] = sums[place].reshape(bars[k].shape)
+            flat[k] = bars[k].reshape(flat[k].shape)
+        return cpu.Task(True, *self._given, tuple(bars), tuple(flat), sums, np.full(1, -1))
+
+    def finish(self, solved: Solved) -> None:
+        """Take in the series of a piece."""
+        add_gradients(self._rows, solved)
+        spoilt = int(solved.task.spoilt[0])
+        if spoilt >= 0:
+            raise NotFiniteError(spoilt)
         if self._shared:
-            self._merge(solved.group, solved.number, [bars[k] for k in self._shared])
+            self._merge(solved.group, solved.number, solved.task.sums)
 
     def total(self) -> tuple[Array, ...]:
         """All gradients."""
-        for part in chain.from_iterable(map(_in_order, self._sums.values())):
-            for k, values in zip(self._shared, part, strict=True):
-                self._bars[k][:] += values
-        return self._bars
+        for sums in chain.from_iterable(map(_in_order, self._sums.values())):
+            for k, place in zip(self._shared, self._places, strict=True):
+                self._bars[k] += sums[place].reshape(self._bars[k].shape)
+        return tuple(self._bars)
 
-    def _merge(self, group: int, number: int, sums: Sums) -> None:
+    def _merge(self, group: int, number: int, sums: Array) -> None:
         """Add the sums of a piece to those of its neighbours, once these have come."""
         level, waiting = 0, self._sums[group]
         while True:
@@ -78,11 +91,10 @@ class Gradients:
                 if other is None:
                     waiting[level, number] = sums
                     return
-            for mine, theirs in zip(sums, other, strict=True):
-                mine += theirs
+            sums += other
             level, number = level + 1, number // 2
 
 
-def _in_order(waiting: dict[tuple[int, int], Sums]) -> list[Sums]:
+def _in_order(waiting: dict[tuple[int, int], Array]) -> list[Array]:
     """Sums in the order of the first of their pieces."""
     return [waiting[key] for key in sorted(waiting, key=lambda key: key[1] << key[0])]

@@ -8,7 +8,7 @@ factorization is believed or not (`smnn_np._kernels.cpu.blocks`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,16 @@ KEPT = 2**17  # numbers of triangles that a thread keeps: more would leave the c
 CHUNK = 2**16  # unknowns that are worked on at once, for the same reason
 
 RightSide = tuple[Array, Array, Array]  # rhs, initial, and what is added to A^T b, (B|1, T|1, m)
-Use = Callable[[Solved], None]
+
+
+class Use(Protocol):
+    """What solutions are for."""
+
+    def task(self) -> cpu.Task:
+        """What is to be made of the solutions of a piece, as soon as they are there."""
+
+    def finish(self, solved: Solved) -> None:
+        """Do what is left to do for a piece."""
 
 
 class SingularError(Exception):
@@ -37,8 +46,9 @@ class Outcome(NamedTuple):
     status: NDArray
     verdict: NDArray
     left: NDArray
+    wanted: NDArray
 
-    def of(self, places: slice | NDArray) -> Outcome:
+    def of(self, places: slice) -> Outcome:
         """The same of some series."""
         return Outcome(*(each[places] for each in self))
 
@@ -87,14 +97,13 @@ class Group:
     def solve(
         self, right_side: RightSide, use: Use, twofold: bool = False, keep: bool = False,
     ) -> NDArray:  # fmt: skip
-        """Solve for all series, hand over the solutions, return which were not proven (n,).
+        """Solve for all series, use the solutions, return which were not proven (n,).
 
         With `twofold`, solutions whose gradients need a low half get one. With `keep`, these are
         kept, to be handed over beside later solutions.
         """
         n = len(self.series)
-        outcome = Outcome(self._status, np.full(n, cpu.FINE), np.zeros(n))
-
+        outcome = Outcome(self._status, np.full(n, cpu.FINE), np.zeros(n), np.zeros(n, dtype=bool))
         size = min(self._chunk, max(map(len, self._parts)))
         share = shares(self._parts, size)
 
@@ -103,14 +112,15 @@ class Group:
             room = self._allocate(0 if self.keep else 1)
             for piece, blocks in share[number]:
                 first, some = blocks.start, self._of_series(blocks)
-                its = outcome.of(some)
+                its, task = outcome.of(some), use.task()
                 kept = None if keep else self._kept.get(first)
                 if twofold and kept:  # half a gradient in two halves is of no use
                     its.verdict[kept.places[kept.needed]] = cpu.ROUNDED
                 triangle = self._of_blocks(blocks) if self.keep else room
-                halves = self._refine(some, right_side, triangle, x, z, twofold, its)
-                wanted = self._sound(some) & (its.verdict == cpu.FINE)
-                use(Solved(id(self), piece, self.series[some], wanted, z, halves, kept))
+                halves = self._refine(some, right_side, triangle, x, z, twofold, task, its)
+                use.finish(
+                    Solved(id(self), piece, task, self.series[some], its.wanted, halves, kept)
+                )
                 if keep and halves:
                     self._kept[first] = halves
 
@@ -128,40 +138,39 @@ class Group:
 
     def _refine(
         self, some: slice, right_side: RightSide, triangle: Array, x: Array, z: Array,
-        twofold: bool, outcome: Outcome,
+        twofold: bool, task: cpu.Task, outcome: Outcome,
     ) -> Twofold | None:  # fmt: skip
         """Solve for some series, factorized on the way; give those a low half that need it."""
         rows, name = self.rows, self.factorization
         rounding = cpu.ROUNDING if twofold and name != "cholesky" else np.inf
         how = name == "auto", N_CORRECTIONS[name], rounding
+        series, sound = self.series[some], self._sound(some)
 
-        def run(listed: NDArray, sound: NDArray, z: Array, half: int, outcome: Outcome) -> int:
+        def run(z: Array, half: int) -> int:
             fresh = not (self._factorized or (self.keep and half))
             left_side = triangle, self._apart * self.keep, fresh, (0,) * (name == "qr")
             parts = parts_of(rows, half > 0)
             return cpu.solve_blocks(
-                rows, listed, sound, right_side, left_side, x, how, z, half, parts, *outcome
+                rows, series, sound, right_side, left_side, x, how, z, half, parts, task, *outcome
             )
 
-        series, sound = self.series[some], self._sound(some)
-        if not run(series, sound, z, 0, outcome):
+        n_kept = run(z, 0)
+        if not n_kept:
             return None
         needed = outcome.verdict == cpu.ROUNDED
-        blocks = self._blocks_of(needed)
-        places = blocks[:, None] * rows.n_abreast + np.arange(rows.n_abreast)
-        places = places[places < len(needed)]
-        high = z.reshape(-1, self._stride)[blocks].ravel()
-        halves = Twofold(np.concatenate([high, np.zeros(len(high))]), places, needed[places])
-        run(series[places], sound[places], halves.z, len(high), outcome.of(places))
+        high = z[: n_kept * self._stride]
+        halves = np.concatenate([high, np.zeros(len(high))])
+        run(halves, len(high))
         outcome.verdict[needed] = cpu.FINE
-        return halves
+        places = self._places(needed)
+        return Twofold(halves, places, needed[places])
 
-    def _blocks_of(self, needed: NDArray) -> NDArray:
-        """Blocks with a series that needs a low half; all of them where triangles are kept."""
-        if self.keep:
-            return np.arange(-(-len(needed) // self.rows.n_abreast))
+    def _places(self, needed: NDArray) -> NDArray:
+        """Places of all series of the blocks with one that is `needed`."""
         starts = np.arange(0, len(needed), self.rows.n_abreast)
-        return np.flatnonzero(np.logical_or.reduceat(needed, starts))
+        blocks = np.flatnonzero(np.logical_or.reduceat(needed, starts))
+        places = blocks[:, None] * self.rows.n_abreast + np.arange(self.rows.n_abreast)
+        return places[places < len(needed)]
 
     def invert(self, variance: Array, covariance: Array, lagged: Array) -> None:
         """Write entries of ``(A^T A)^-1`` to those outputs that are not empty."""

@@ -42,21 +42,21 @@ class Solved(NamedTuple):
     ----------
     group, number : int
         Which group, and which of the pieces in which it is worked on.
+    task : Task
+        What was made of them.
     series, wanted : ndarray of shape (n,)
         Which series, and which of them are solved.
-    z : ndarray
-        Their scaled unknowns, rounded.
     twofold : Twofold or None
-        z with a low half, where that was needed.
+        Those that needed a low half.
     kept : Twofold or None
         The same of the earlier solution that was to be kept.
     """
 
     group: int
     number: int
+    task: cpu.Task
     series: NDArray
     wanted: NDArray
-    z: Array
     twofold: Twofold | None
     kept: Twofold | None
 
@@ -66,32 +66,24 @@ def parts_of(rows: TaylorRows, twofold: bool) -> tuple[int, ...]:
     return (0, 0) if twofold and rows.sizes else (0,)
 
 
-def add_gradients(
-    rows: TaylorRows,
-    solved: Solved,
-    right_side: tuple[Array, Array],
-    y: Array,
-    bars: tuple[Array, ...],
-) -> None:
-    """Add the gradients of some blocks, given y (B, T, m) and the adjoint solution `solved`."""
-    series, a, wanted = solved.series, solved.z, solved.wanted
-    if solved.twofold:  # it has all blocks that `kept` has: these were forced to
-        z, a_twofold, places = _in_halves(rows, solved, y), solved.twofold.z, solved.twofold.places
-        cpu.gradient_blocks(
-            rows, series[places], wanted[places], *right_side, y, z, a_twofold, len(z) // 2,
-            parts_of(rows, True), bars,
-        )  # fmt: skip
-        wanted = wanted.copy()
-        wanted[places] = False
-    cpu.gradient_blocks(rows, series, wanted, *right_side, y, a, a, 0, parts_of(rows, False), bars)
+def add_gradients(rows: TaylorRows, solved: Solved) -> None:
+    """Add the gradients of blocks whose adjoint solution is twofold."""
+    if not solved.twofold:
+        return
+    # It has all blocks that `kept` has: these were forced to.
+    places, z = solved.twofold.places, _in_halves(rows, solved)
+    series, wanted = solved.series[places], solved.wanted[places]
+    cpu.gradient_blocks(
+        rows, series, wanted, solved.task, z, solved.twofold.z, len(z) // 2, parts_of(rows, True)
+    )
 
 
-def _in_halves(rows: TaylorRows, solved: Solved, y: Array) -> Array:
+def _in_halves(rows: TaylorRows, solved: Solved) -> Array:
     """The solution of which `solved` is the adjoint, in halves, of the blocks that have two."""
     assert solved.twofold is not None
     places, kept = solved.twofold.places, solved.kept
     halves = np.zeros((2, len(solved.twofold.z) // 2))
-    cpu.gather_blocks(rows, solved.series[places], solved.wanted[places], y, halves[0])
+    cpu.gather_blocks(rows, solved.series[places], solved.wanted[places], solved.task.y, halves[0])
     if kept:
         here, there = places[:: rows.n_abreast], kept.places[:: rows.n_abreast]
         at = np.searchsorted(here, there).clip(max=len(here) - 1)

@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._arrays import all_finite, is_cupy
-from ._seen import NotFiniteError, is_for_later
+from ._gradients import NotFiniteError
 from ._validation import OdeInputs, check_cotangent, check_ode
 from ._values import check_values
 from .device import factor_of
@@ -198,7 +198,7 @@ def _gradients(
     unseen = {
         name: each
         for name, each, bar in zip(OdeGradients._fields, collected, total, strict=True)
-        if each is not bar or inputs.on_gpu or not is_for_later(bar, len(solution))
+        if each is not bar or inputs.on_gpu or len(bar) < len(solution)
     }
     for name, finite in zip(unseen, all_finite(list(unseen.values())), strict=True):
         if not finite:

@@ -21,11 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._arrays import to_numpy
+from ._derivatives import Derivatives
 from ._gradients import Gradients
 from ._group import Group, RightSide, SingularError, Use
 from ._kernels import cpu
-from ._memory import empty
-from ._twofold import Solved
 from ._validation import OdeInputs, check_right_side, check_unseen
 from .taylor import Array, flatten_right_side, read_only, taylor_rows, zero_right_side
 
@@ -225,19 +224,13 @@ class Factor:
 
     def _solve_into(self, rhs: Array, initial: Array, twice: bool) -> tuple[Array, Array]:
         """Write the solution to an array and, if it is wanted twice, to its copy."""
-        rows = self.rows
-        sizes = rows.n_series, rows.n_nodes, rows.n_unknowns
-        y, copy = empty(sizes), empty(sizes if twice else (0, *sizes[1:]))
-
-        def write(solved: Solved) -> None:
-            cpu.scatter_blocks(rows, solved.series, solved.wanted, solved.z, y, copy)
-
-        self._solve((rhs, initial, self._nothing[2]), write, keep=twice)
+        derivatives = Derivatives(self.rows, self._nothing, twice)
+        self._solve((rhs, initial, self._nothing[2]), derivatives, keep=twice)
         # A solution of zeros says nothing about the system; one that was corrected is none.
         corrected = all(group.least > 0.0 for group in self._groups)
-        if not (self._judged or corrected or y.any(axis=(1, 2)).all()):
+        if not (self._judged or corrected or derivatives.y.any(axis=(1, 2)).all()):
             self.judge()
-        return y, copy
+        return derivatives.y, derivatives.copy
 
     def pull(self, y_bar: Array, right_side: tuple[Array, Array], y: Array) -> tuple[Array, ...]:
         """Gradients in all inputs, given that in y.
@@ -259,13 +252,13 @@ class Factor:
         Raises
         ------
         NotFiniteError
-            If a gradient of as many series is NaN or infinite, and large.
+            If a gradient of as many series is NaN or infinite.
         """
         gradients = Gradients(self.rows, right_side, y)
         # a = (A^T A)^-1 y_bar
         adjoint = (*self._nothing[:2], read_only(y_bar))
         origin = *right_side, self._nothing[2]
-        self._solve(adjoint, gradients.add, origin=origin)
+        self._solve(adjoint, gradients, origin=origin)
         return gradients.total()
 
     def to_output(self, y: Array, dtype: np.dtype | None = None) -> NDArray:
@@ -306,11 +299,16 @@ class Factor:
                 if rejected.any():
                     again = Group(self.rows, group.series[rejected], "qr", group.keep)
                     if origin is not None:
-                        again.solve(origin, lambda _: None, twofold, keep=True)
+                        again.solve(origin, self._unused, twofold, keep=True)
                     again.solve(right_side, use, twofold, keep)
                     group.valid &= ~rejected  # not before: QR may refuse them, and raise
                     self._groups.append(again)
             self._groups = [group for group in self._groups if group.valid.any()]
+
+    @property
+    def _unused(self) -> Derivatives:
+        """What keeps nothing of a solution but its low halves."""
+        return Derivatives(self.rows, self._nothing, None)
 
     def _warn_of(self, refinement: float) -> None:
         if refinement > cpu.CONTRACTION:

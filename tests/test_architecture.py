@@ -25,7 +25,7 @@ ROWS = (
     ("dense",),
     ("_twofold",),
     ("_group",),
-    ("_gradients", "border"),
+    ("_derivatives", "_gradients", "border"),
     ("_rules",),
     ("factorize",),
     ("device",),

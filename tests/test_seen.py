@@ -8,7 +8,7 @@ import pytest
 import smnn_np as smnn
 from smnn_np import _gradients, _group
 from smnn_np._cases import Case, make_problem
-from smnn_np._seen import LATER, look, slice_of
+from smnn_np._seen import LATER
 from smnn_np._validation import check_ode
 
 N_SERIES, N_STEPS, N_GIVEN = 700, 50, 24
@@ -111,19 +111,6 @@ def test_a_pullback_that_failed_may_be_called_again():
         pullback(np.full_like(y, 1e308))
     for one, other in zip(before, pullback(np.ones_like(y)), strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-def test_only_the_series_in_hand_are_looked_at():
-    array = np.ones((LATER, 2))
-    array[5] = np.nan
-    look([array, array[:1]], slice(0, 5), LATER)
-    with pytest.raises(Exception, match="1"):
-        look([np.ones((1, 2)), array], np.array([3, 5]), LATER)
-
-
-def test_rising_numbers_become_a_slice():
-    assert slice_of(np.arange(3, 7)) == slice(3, 7)
-    np.testing.assert_array_equal(slice_of(np.array([1, 3])), [1, 3])
 
 
 def test_few_sums_wait(monkeypatch):

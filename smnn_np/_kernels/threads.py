@@ -23,23 +23,24 @@ Result = TypeVar("Result")
 
 def split(n_blocks: int) -> list[range]:
     """Divide blocks of series among NUMBA_NUM_THREADS threads."""
-    n_parts = min(config.NUMBA_NUM_THREADS, n_blocks)
-    edges = [n_blocks * k // n_parts for k in range(n_parts + 1)]
-    return [range(*pair) for pair in pairwise(edges)]
+    return _cut(range(n_blocks), min(config.NUMBA_NUM_THREADS, n_blocks))
+
+
+def _cut(blocks: range, n_parts: int) -> list[range]:
+    """Divide blocks into parts of about one length."""
+    edges = [len(blocks) * k // n_parts for k in range(n_parts + 1)]
+    return [blocks[first:stop] for first, stop in pairwise(edges)]
 
 
 def shares(parts: Sequence[range], size: int) -> list[Iterator[tuple[int, range]]]:
-    """Each part in numbered pieces of `size`, as an iterator for a thread of its own.
+    """Each part in numbered pieces of at most `size`, as an iterator for a thread of its own.
 
     A thread that is through with its part goes on with what is left of the others: one core may be
     slower than another, or have other work.
     """
     numbers = count()
     queues = [
-        deque(
-            (next(numbers), range(k, min(k + size, part.stop)))
-            for k in range(part.start, part.stop, size)
-        )
+        deque((next(numbers), piece) for piece in _cut(part, -(-len(part) // size)))
         for part in parts
     ]
 

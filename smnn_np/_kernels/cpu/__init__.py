@@ -17,12 +17,10 @@ from .blocks import (
     FINE,
     REJECTED,
     ROUNDED,
-    gather_blocks,
-    gradient_blocks,
-    scatter_blocks,
     solve_blocks,
 )
 from .inverse import log_determinant, selected_inverse
+from .results import Task, gather_blocks, gradient_blocks
 
 __all__ = [
     "CONTRACTION",
@@ -30,10 +28,10 @@ __all__ = [
     "REJECTED",
     "ROUNDED",
     "ROUNDING",
+    "Task",
     "gather_blocks",
     "gradient_blocks",
     "log_determinant",
-    "scatter_blocks",
     "selected_inverse",
     "solve_blocks",
 ]

@@ -1,7 +1,7 @@
-"""Loops over the blocks of some series: factorize, solve and refine, pull back.
+"""The loop over the blocks of some series: factorize, solve and refine, hand over.
 
-All corrections of a block are made before the next block is begun, so that its triangle stays in
-the cache.
+A block is solved for before the next one is begun, so that its triangle stays in the cache. A few
+blocks are handed over together: each time another part of the code has to come into its cache.
 
 A gradient is made of small differences ``b - A z``, and on fine grids these drown in the rounding
 of z to floats. Where that threatens, z becomes *twofold*: the sum of two floats, of which the high
@@ -28,19 +28,10 @@ from ..trust import (
     UNIT,
 )
 from . import kernel
-from .general.rows import HELPER, OPTIONS, counts, node_scale
+from .general.rows import HELPER, OPTIONS, counts
+from .results import block_stride, hand_over, n_abreast, node_of
 
-
-@njit(**HELPER)
-def n_abreast(rows):
-    """Series of a block."""
-    return len(rows.lanes) // len(rows.ends)
-
-
-@njit(**HELPER)
-def _node(rows, end, k):
-    """The node that a lane is at, given its own count."""
-    return k if end == 0 else 2 * (rows.length - 1) - k
+BATCH = 2**13  # unknowns, of the blocks that are handed over together
 
 
 @njit(**HELPER)
@@ -50,7 +41,7 @@ def _failure(rows, failed, place):
     for end in range(n_ends):
         k = int(failed[place * n_ends + end])
         if 0 <= k < first:  # what one lane lost, both have lost at the middle
-            first, node = k, _node(rows, end, k)
+            first, node = k, node_of(rows, end, k)
     return node
 
 
@@ -108,7 +99,7 @@ def _worst_node(rows, x, lane, m):
             for i in range(m):
                 value = abs(x[(k * m + i) * len(rows.lanes) + lane + end])
                 if value > worst or np.isnan(value):
-                    worst, node = value, _node(rows, end, k)
+                    worst, node = value, node_of(rows, end, k)
     return node
 
 
@@ -150,9 +141,14 @@ def _least(sums, lane, n_lanes):
 
 @njit(**OPTIONS)
 def solve_blocks(
-    rows, listed, valid, right_side, left_side, x, how, z, half, parts, status, verdict, left
+    rows, listed, valid, right_side, left_side, x, how, z, half, parts, task,
+    status, verdict, left, wanted,
 ):  # fmt: skip
     """Solve and refine z for ``right_side = (rhs, initial, target)``; x is room for a block.
+
+    Solutions are handed over as `task` says, but no gradients of blocks with a series that is
+    ROUNDED; wanted (n,) receives which. Blocks with such a series are kept in z, one after the
+    other.
 
     ``left_side = (triangle, apart, fresh, by_qr)``: the triangles of consecutive blocks are so many
     numbers apart, 0 where one room serves all of them, and are made here if `fresh`, by QR if
@@ -170,14 +166,15 @@ def solve_blocks(
 
     Where `half` is not 0, z holds what this found before, and a low half is made for the series
     that were ROUNDED, by corrections until these too have converged or no longer shrink; `parts`
-    then is of length 2 where kernels are unrolled. Returns how many series are ROUNDED.
+    then is of length 2 where kernels are unrolled, and nothing is handed over. Returns how many
+    blocks of z these are.
     """
     rhs, initial, target = right_side
     triangles, apart, fresh, by_qr = left_side
     prove, n_corrections, rounding = how
     n_lanes = len(rows.lanes)
     m = rows.coefficients.shape[3] * rows.coefficients.shape[4]
-    stride = rows.length * m * n_lanes + len(rows.width)
+    stride = block_stride(rows)
     abreast, n_ends = n_abreast(rows), len(rows.ends)
     share, failed = np.zeros(n_lanes), np.zeros(n_lanes)
     norms, size = np.zeros((3, m * n_lanes)), np.zeros(m * n_lanes)
@@ -185,9 +182,17 @@ def solve_blocks(
     ratios, lefts, scale = np.zeros(n_lanes), np.zeros(n_lanes), np.zeros(n_lanes)
     changes, losses = np.zeros(n_lanes), np.zeros(n_lanes)
     forced = np.zeros(n_lanes, np.bool_)
-    first, n_rounded = 1 if half > 0 else 0, 0
-    for block in range(-(-listed.size // abreast)):
-        start = block * stride
+    first, n_kept, begin, n_blocks = 1 if half > 0 else 0, 0, 0, -(-listed.size // abreast)
+    batch = 1 + BATCH // stride
+    for block in range(n_blocks + 1):
+        if half == 0 and (block == begin + batch or block == n_blocks):
+            n_kept = hand_over(
+                rows, listed, valid, begin, block, z, n_kept, parts, task, status, verdict, wanted
+            )
+            begin = block
+        if block == n_blocks:
+            break
+        start = (n_kept + block - begin) * stride
         if half == 0:
             z[start : start + stride] = 0.0
         _share(valid, half > 0, verdict, block, abreast, share)
@@ -196,6 +201,7 @@ def solve_blocks(
             kernel.factorize(rows, listed, block, triangle, by_qr, failed)
             _note_failures(rows, listed.size, block, failed, status, share)
         if not share.any():
+            begin += half > 0
             continue
         for lane in range(n_lanes):
             place = block * abreast + lane // n_ends
@@ -257,89 +263,8 @@ def solve_blocks(
                         noise = UNIT**2 * sums[3 * n_lanes + lane] + ratio**2 * energy
                         if forced[lane] or not noise <= rounding**2 * sums[lane]:
                             verdict[place] = ROUNDED
-                            n_rounded += 1
                 if done or lost:
                     share[lane : lane + n_ends] = 0.0
             if not share.any():
                 break
-    return n_rounded
-
-
-@njit(**OPTIONS)
-def gradient_blocks(rows, listed, valid, rhs, initial, y, z, a, half, parts, bars):
-    """Add the gradients of the valid series.
-
-    The solution is y (B, T, m), or a twofold z where `half` is not 0; a has as many halves.
-    """
-    m = rows.coefficients.shape[3] * rows.coefficients.shape[4]
-    stride, abreast = rows.length * m * len(rows.lanes) + len(rows.width), n_abreast(rows)
-    for block in range(-(-listed.size // abreast)):
-        if not valid[block * abreast : (block + 1) * abreast].any():
-            continue
-        kernel.gradients(
-            rows, listed, block, valid, rhs, initial, y, z, a, block * stride, half, parts, bars
-        )  # fmt: skip
-
-
-@njit(**HELPER)
-def _lane_scale(rows, b, end, k):
-    """What a lane's unknowns at its count k are scaled by: backwards, steps are negative."""
-    if end == 0:
-        return node_scale(rows, b, min(k, rows.length - 2))
-    return -node_scale(rows, b, _node(rows, end, k) - 1)
-
-
-@njit(**OPTIONS)
-def scatter_blocks(rows, listed, valid, z, y, copy):
-    """Write the valid series' derivatives y (B, T, m) from the scaled unknowns z.
-
-    A copy that is not empty receives the same.
-    """
-    twice = copy.size > 0
-    n_lanes, n_ends = len(rows.lanes), len(rows.ends)
-    dims, orders = rows.coefficients.shape[3], rows.coefficients.shape[4]
-    stride = rows.length * dims * orders * n_lanes + len(rows.width)
-    for each in range(listed.size * n_ends):
-        place, end = each // n_ends, each % n_ends
-        if not valid[place]:
-            continue
-        b, start = listed[place], each // n_lanes * stride + each % n_lanes
-        for k in range(rows.length):
-            t = _node(rows, end, k)
-            if t >= rows.n_nodes or (end == 1 and k == rows.length - 1):
-                continue  # not there, or the other lane's
-            inverse = 1.0 / _lane_scale(rows, b, end, k)
-            at = start + k * dims * orders * n_lanes
-            for v in range(dims):
-                power = 1.0
-                for r in range(orders):
-                    y[b, t, v * orders + r] = value = z[at] * power
-                    if twice:
-                        copy[b, t, v * orders + r] = value
-                    power *= inverse
-                    at += n_lanes
-
-
-@njit(**OPTIONS)
-def gather_blocks(rows, listed, valid, y, z):
-    """Write the scaled unknowns z of the valid series from their derivatives y (B, T, m)."""
-    n_lanes, n_ends = len(rows.lanes), len(rows.ends)
-    dims, orders = rows.coefficients.shape[3], rows.coefficients.shape[4]
-    stride = rows.length * dims * orders * n_lanes + len(rows.width)
-    for each in range(listed.size * n_ends):
-        place, end = each // n_ends, each % n_ends
-        if not valid[place]:
-            continue
-        b, start = listed[place], each // n_lanes * stride + each % n_lanes
-        for k in range(rows.length):
-            t = _node(rows, end, k)
-            if t >= rows.n_nodes:
-                continue
-            scale = _lane_scale(rows, b, end, k)
-            at = start + k * dims * orders * n_lanes
-            for v in range(dims):
-                power = 1.0
-                for r in range(orders):
-                    z[at] = y[b, t, v * orders + r] * power
-                    power *= scale
-                    at += n_lanes
+    return n_kept
