@@ -15,7 +15,6 @@ _NO_BARS = tuple(np.empty((0,) * n) for n in _N_AXES)
 _NO_FLAT = (np.empty((0, 0)),) * len(_N_AXES)
 
 
-
 class Derivatives:
     """What to write of solutions.
 

@@ -23,6 +23,8 @@ N_CORRECTIONS = {"auto": 3, "cholesky": 1, "qr": 8}
 KEPT = 2**17  # numbers of triangles that a thread keeps: more would leave the cache
 CHUNK = 2**16  # unknowns that are worked on at once, for the same reason
 
+_NOBODY = np.empty(0, dtype=np.int64)
+
 RightSide = tuple[Array, Array, Array]  # rhs, initial, and what is added to A^T b, (B|1, T|1, m)
 
 
@@ -73,9 +75,8 @@ class Group:
     ----------
     valid : ndarray of bool, shape (n,)
         Those not handed on to another group.
-    change, least : float
-        By how much at most, and at least, the last correction of the last solve changed a solution,
-        relative to it.
+    left : ndarray of shape (n,)
+        By how much the last correction of the last solve changed a solution, relative to it.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Group:
     ) -> None:
         self.rows, self.series, self.factorization = rows, series, factorization
         self.valid = np.ones(len(series), dtype=bool)
-        self.change = self.least = 0.0
+        self.left = np.zeros(len(series))
         self._parts = split(-(-len(series) // rows.n_abreast))
         self._chunk = max(1, CHUNK // self._stride)  # blocks
         self._apart = rows.length * rows.triangle_size  # numbers from one triangle to the next
@@ -97,7 +98,7 @@ class Group:
     def solve(
         self, right_side: RightSide, use: Use, twofold: bool = False, keep: bool = False,
     ) -> NDArray:  # fmt: skip
-        """Solve for all series, use the solutions, return which were not proven (n,).
+        """Solve for all series, use the solutions, return where those stand that were not proven.
 
         With `twofold`, solutions whose gradients need a low half get one. With `keep`, these are
         kept, to be handed over beside later solutions.
@@ -126,15 +127,15 @@ class Group:
 
         in_parallel(work, range(len(self._parts)))
         self._factorized = self.keep
-        self.change, self.least = float(outcome.left.max()), 0.0
-        if self.valid.any():
-            self.least = float(outcome.left[self.valid].min())
+        self.left = outcome.left
+        if outcome.wanted.all():
+            return _NOBODY
         broken = self.valid & (self._status >= 0)
         if self.factorization == "auto":
-            return broken | (outcome.verdict == cpu.REJECTED)
+            return np.flatnonzero(broken | (outcome.verdict == cpu.REJECTED))
         self._refuse(broken, self._status)
         self._refuse(outcome.verdict >= 0, outcome.verdict)
-        return broken
+        return _NOBODY
 
     def _refine(
         self, some: slice, right_side: RightSide, triangle: Array, x: Array, z: Array,

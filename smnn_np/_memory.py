@@ -23,13 +23,15 @@ LEAST = 2**17  # bytes; smaller arrays get memory that malloc has at hand
 MOST = 2**26  # bytes that may wait in all
 _SPARE = 0.25  # by how much a block may be too large
 _LINE = 64  # bytes
+_FLOAT64 = np.dtype(np.float64).str
 
 
 class _Waiting(NamedTuple):
-    """Memory that waits, and the thread that it comes from."""
+    """Memory that waits, the thread that it comes from, and how many bytes it is."""
 
     block: NDArray[np.uint8]
     thread: int
+    size: int
 
 
 class _Pool:
@@ -47,17 +49,15 @@ class _Pool:
         Those of this thread come first: they may still be in its core's cache. What is in the cache
         of another core is as slow to come by as fresh memory.
         """
-        here = threading.get_ident()
+        here, most, chosen, mine = threading.get_ident(), (1 + _SPARE) * size, -1, False
         with self._lock:
-            waiting = list(self._blocks)
-            fit = [
-                k for k, each in enumerate(waiting)
-                if size <= each.block.size <= (1 + _SPARE) * size
-            ]  # fmt: skip
-            if fit:
-                chosen = max(fit, key=lambda k: (waiting[k].thread == here, k))
+            for k, (_, thread, there) in enumerate(tuple(self._blocks)):
+                if size <= there <= most and (thread == here or chosen < 0 or not mine):
+                    chosen, mine = k, thread == here
+            if chosen >= 0:
+                block = self._blocks[chosen].block
                 del self._blocks[chosen]
-                return waiting[chosen].block
+                return block
         return np.empty(size, dtype=np.uint8)
 
     def give(self, block: NDArray[np.uint8]) -> None:
@@ -65,7 +65,7 @@ class _Pool:
 
         The garbage collector may call this in the midst of anything, `take` too: it must not wait.
         """
-        self._blocks.append(_Waiting(block, threading.get_ident()))
+        self._blocks.append(_Waiting(block, threading.get_ident(), block.size))
         if self.waiting() > MOST and self._lock.acquire(blocking=False):
             while self.waiting() > MOST:
                 self._blocks.popleft()
@@ -73,7 +73,7 @@ class _Pool:
 
     def waiting(self) -> int:
         """Bytes that wait."""
-        return sum(each.block.size for each in list(self._blocks))
+        return sum(size for _, _, size in tuple(self._blocks))
 
     def _unlock(self) -> None:
         """In a forked child, whose parent's other threads are gone."""
@@ -88,9 +88,9 @@ class _Lease:
 
     def __init__(self, shape: tuple[int, ...], n_bytes: int) -> None:
         self._pool, self._block = POOL, POOL.take(n_bytes + _LINE)
-        first = self._block.ctypes.data
+        first = self._block.__array_interface__["data"][0]
         self.__array_interface__ = {
-            "shape": shape, "typestr": np.dtype(np.float64).str,
+            "shape": shape, "typestr": _FLOAT64,
             "data": (first + -first % _LINE, False), "version": 3,
         }  # fmt: skip
 

@@ -4,7 +4,6 @@ The checks return what the code below works on, so that nothing further down che
 A message is one sentence: the argument's name, what came, what is wanted, and the remedy.
 """
 
-import itertools
 import operator
 from collections.abc import Collection
 from typing import Any, NamedTuple
@@ -15,34 +14,13 @@ from numpy.typing import NDArray
 from ._arrays import as_float64, is_cupy, on_gpu, result_dtype, to_numpy
 from ._determined import check_determined
 from ._seen import LATER, large_of
+from ._shapes import AXES, OdeShape, agree, broadcast, check_axes
 from ._values import check_values, refuse_where
 
 FACTORIZATIONS = ("auto", "cholesky", "qr")
 
-# Trailing axes of every array; "|1" marks those that broadcast, as the leading ones (batch) do.
-_AXES = {
-    "coefficients": ("n_steps|1", "n_equations", "n_dims", "n_orders"),
-    "rhs": ("n_steps|1", "n_equations"),
-    "initial": ("n_initial_steps|1", "n_dims", "n_initial_orders"),
-    "steps": ("n_steps-1|1",),
-    "weight_equation": ("n_steps|1", "n_equations|1"),
-    "weight_initial": ("n_initial_steps|1", "n_dims|1", "n_initial_orders|1"),
-    "weight_smooth": ("n_steps-1|1",),
-}
 # Arguments that may also be plain numbers, or arrays of fewer axes.
 _NUMBERS_WELCOME = ("steps", "weight_equation", "weight_initial", "weight_smooth")
-
-
-class OdeShape(NamedTuple):
-    """The lengths of every axis: ``y`` has shape ``(*batch, n_steps, n_dims, n_orders)``."""
-
-    batch: tuple[int, ...]
-    n_steps: int
-    n_equations: int
-    n_dims: int
-    n_orders: int
-    n_initial_steps: int
-    n_initial_orders: int
 
 
 class OdeInputs(NamedTuple):
@@ -130,10 +108,12 @@ def check_right_side(inputs: OdeInputs, rhs: Any, initial: Any) -> OdeInputs:
     given = {"rhs": rhs} if initial is None else {"rhs": rhs, "initial": initial}
     on_gpu(given, inputs.on_gpu)
     arrays = _read_arrays(given)
-    _check_axes(arrays, shape, "the factor was made so")
+    check_axes(
+        {name: array.shape for name, array in arrays.items()}, shape, "the factor was made so"
+    )
     for name, array in arrays.items():
-        batch = array.shape[: -len(_AXES[name])]
-        if _broadcast(batch, shape.batch) != shape.batch:
+        batch = array.shape[: -len(AXES[name])]
+        if broadcast(batch, shape.batch) != shape.batch:
             raise ValueError(
                 f"{name} has shape {array.shape}, whose batch {batch} does not broadcast to the "
                 f"factor's batch {shape.batch}: factorize with coefficients of the larger batch"
@@ -195,7 +175,7 @@ def _read_arrays(given: dict[str, Any], unseen: Collection[str] = ()) -> dict[st
 
 def _read_array(name: str, value: Any, proven: bool = False) -> NDArray:
     """Check one array: kind, rank and, unless they are proven to be good, values."""
-    axes = _AXES[name]
+    axes = AXES[name]
     if type(value) is float and 0 < value < np.inf and name in _NUMBERS_WELCOME:
         return np.full((1,) * len(axes), value)
     array = as_float64(name, value)
@@ -238,40 +218,15 @@ def _check_system(
     arrays: dict[str, NDArray], n_steps: Any, n_initial_rows: tuple[int, ...], **flags: Any
 ) -> OdeInputs:
     """Check the arrays against each other, the flags, and that there are enough rows."""
-    n_equations, n_dims, n_orders = arrays["coefficients"].shape[-3:]
-    length, source = _count_steps(arrays, n_steps)
-    shape = OdeShape((), length, n_equations, n_dims, n_orders, *n_initial_rows)
-    _check_flags(flags["central"], flags["factorization"], n_orders)
-    _check_initial_rows(shape)
-    reason = f"coefficients has shape {arrays['coefficients'].shape} and {source}"
-    _check_axes(arrays, shape, reason)
-    shape = shape._replace(batch=_common_batch(arrays))
+    n_steps = None if n_steps is None else _read_count("n_steps", n_steps)
+    _check_flags(flags["central"], flags["factorization"], arrays["coefficients"].shape[-1])
+    shapes = tuple((name, array.shape) for name, array in arrays.items())
+    shape = agree(shapes, n_steps, n_initial_rows)
     fields: dict[str, Any] = {"rhs": None, "initial": None, **arrays, **flags}
     inputs = OdeInputs(**{**fields, "central": bool(flags["central"])}, shape=shape)
     weights = inputs.weight_equation, inputs.weight_initial, inputs.weight_smooth
     check_determined(weights, shape[1:], inputs.central)
     return inputs
-
-
-def _count_steps(arrays: dict[str, NDArray], n_steps: Any) -> tuple[int, str]:
-    """Return the number of nodes and the words that say where it comes from."""
-    if n_steps is not None:
-        length, source = _read_count("n_steps", n_steps), f"n_steps = {n_steps} was given"
-    else:
-        axes = {"coefficients": -4, "rhs": -2, "steps": -1}
-        lengths = {name: arrays[name].shape[axis] for name, axis in axes.items() if name in arrays}
-        lengths["steps"] += lengths["steps"] > 1  # one step serves any number of nodes
-        longest = max(lengths, key=lambda name: lengths[name])
-        length = lengths[longest]
-        source = f"n_steps = {length} is that of {longest} with shape {arrays[longest].shape}"
-        if length == 1:
-            raise ValueError(
-                f"n_steps is None, but {', '.join(lengths)} each have length 1 in time and serve "
-                f"any number of nodes: give n_steps"
-            )
-    if length < 2:
-        raise ValueError(f"n_steps = {length}: at least two nodes are wanted")
-    return length, source
 
 
 def _check_flags(central: Any, factorization: Any, n_orders: int) -> None:
@@ -286,53 +241,3 @@ def _check_flags(central: Any, factorization: Any, n_orders: int) -> None:
     if not (isinstance(factorization, str) and factorization in FACTORIZATIONS):
         wanted = ", ".join(f'"{name}"' for name in FACTORIZATIONS)
         raise ValueError(f"factorization = {factorization!r}: one of {wanted} is wanted")
-
-
-def _check_initial_rows(shape: OdeShape) -> None:
-    """Refuse more initial rows than y has entries."""
-    for small, large in (("n_initial_steps", "n_steps"), ("n_initial_orders", "n_orders")):
-        came, most = getattr(shape, small), getattr(shape, large)
-        if came > most:
-            raise ValueError(f"{small} = {came}: at most {large} = {most} is wanted")
-
-
-def _check_axes(arrays: dict[str, NDArray], shape: OdeShape, reason: str) -> None:
-    """Check the trailing axes of arrays against the lengths of the call."""
-    lengths = dict(zip(OdeShape._fields[1:], shape[1:], strict=True))
-    lengths["n_steps-1"] = shape.n_steps - 1
-    allowed: dict[str, tuple[int, ...]] = {axis: (n,) for axis, n in lengths.items()}
-    allowed.update({f"{axis}|1": (n, 1) for axis, n in lengths.items()})
-    for name, array in arrays.items():
-        axes = _AXES[name]
-        for axis, n in zip(axes, array.shape[-len(axes) :], strict=True):
-            if n not in allowed[axis]:
-                numbers = ", ".join("|".join(map(str, dict.fromkeys(allowed[a]))) for a in axes)
-                raise ValueError(
-                    f"{name} has shape {array.shape}, (..., {', '.join(axes)}) = (..., {numbers}) "
-                    f"is wanted, because {reason}"
-                )
-
-
-def _broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Return the common shape, None where there is none."""
-    try:
-        return np.broadcast_shapes(*shapes)
-    except ValueError:
-        return None
-
-
-def _common_batch(arrays: dict[str, NDArray]) -> tuple[int, ...]:
-    """Broadcast the leading axes."""
-    batches = {name: array.shape[: -len(_AXES[name])] for name, array in arrays.items()}
-    if not any(batches.values()):
-        return ()
-    common = _broadcast(*batches.values())
-    if common is None:  # shapes that agree in pairs agree all together
-        pairs = itertools.combinations(batches, 2)
-        one, two = next(p for p in pairs if _broadcast(batches[p[0]], batches[p[1]]) is None)
-        raise ValueError(
-            f"{one} of shape {arrays[one].shape} and {two} of shape {arrays[two].shape} do not "
-            f"broadcast: the batches {batches[one]} and {batches[two]} must agree axis by axis, "
-            f"or be 1"
-        )
-    return common

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._validation import OdeInputs, OdeShape, check_ode
+from ._shapes import OdeShape
+from ._validation import OdeInputs, check_ode
 
 # One row of A as {(node, dimension, order): factor}, its right-hand side, and its weight.
 _Row = tuple[Mapping[Any, Any], Any, Any]

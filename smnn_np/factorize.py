@@ -227,7 +227,7 @@ class Factor:
         derivatives = Derivatives(self.rows, self._nothing, twice)
         self._solve((rhs, initial, self._nothing[2]), derivatives, keep=twice)
         # A solution of zeros says nothing about the system; one that was corrected is none.
-        corrected = all(group.least > 0.0 for group in self._groups)
+        corrected = all((group.left[group.valid] > 0.0).all() for group in self._groups)
         if not (self._judged or corrected or derivatives.y.any(axis=(1, 2)).all()):
             self.judge()
         return derivatives.y, derivatives.copy
@@ -295,15 +295,14 @@ class Factor:
             for group in list(self._groups):
                 rejected = group.solve(right_side, use, twofold, keep)
                 if self._inputs.factorization == "cholesky":
-                    self._warn_of(group.change)
-                if rejected.any():
+                    self._warn_of(float(group.left.max()))
+                if rejected.size:
                     again = Group(self.rows, group.series[rejected], "qr", group.keep)
                     if origin is not None:
                         again.solve(origin, self._unused, twofold, keep=True)
                     again.solve(right_side, use, twofold, keep)
-                    group.valid &= ~rejected  # not before: QR may refuse them, and raise
-                    self._groups.append(again)
-            self._groups = [group for group in self._groups if group.valid.any()]
+                    group.valid[rejected] = False  # not before: QR may refuse them, and raise
+                    self._groups = [each for each in (*self._groups, again) if each.valid.any()]
 
     @property
     def _unused(self) -> Derivatives:

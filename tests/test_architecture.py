@@ -16,7 +16,7 @@ PACKAGE = Path(smnn_np.__file__).parent
 # `__init__` is exempt: it is the front door.
 ROWS = (
     ("_arrays", "_memory"),
-    ("_determined", "_optional", "_seen", "_values"),
+    ("_determined", "_optional", "_seen", "_shapes", "_values"),
     ("_validation",),
     ("_table",),
     ("banded",),

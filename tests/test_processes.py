@@ -170,8 +170,8 @@ def test_a_factor_travels_to_another_process() -> None:
 
 def test_threads_take_what_others_have_not_begun() -> None:
     slow, quick = shares([range(3), range(3, 10)], 2)
-    assert next(slow) == (0, range(2))
-    mine, theirs = [range(3, 5), range(5, 7), range(7, 9), range(9, 10)], range(2, 3)
+    assert next(slow) == (0, range(1))
+    mine, theirs = [range(3, 4), range(4, 6), range(6, 8), range(8, 10)], range(1, 3)
     assert list(quick) == [*enumerate(mine, start=2), (1, theirs)]
     assert list(slow) == []
 

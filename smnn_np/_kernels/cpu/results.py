@@ -36,7 +36,7 @@ class Task(NamedTuple):
     sums : ndarray
         Memory of those without a row for each series.
     spoilt : ndarray of int, shape (1,)
-        Receives the number of a gradient with a row for each series that is not finite.
+        Receives the number of the first gradient with a row for each series that is not finite.
     """
 
     pull: bool
@@ -124,7 +124,7 @@ def _look(rows, listed, wanted, some, flat, spoilt):
     """Look for NaN and infinity among the gradients that belong to some series."""
     for number in range(len(flat)):
         each = flat[number]
-        if len(each) == rows.n_series:
+        if len(each) == rows.n_series and not 0 <= spoilt[0] < number:
             for place in range(*some):
                 if wanted[place] and not _is_finite(each[listed[place]]):
                     spoilt[0] = number
