@@ -136,9 +136,11 @@ class Group:
         rows, name = self.rows, self.factorization
         rounding = cpu.ROUNDING if twofold and name != "cholesky" else np.inf
         how = name == "auto", N_CORRECTIONS[name], rounding
+        # Whether a second run finds the triangles of the first: room is for one block at least.
+        held = self.keep or some.stop - some.start <= rows.n_abreast
 
         def run(listed: NDArray, sound: NDArray, z: Array, half: int, outcome: Outcome) -> int:
-            fresh = not (self._factorized or (self.keep and half))
+            fresh = not (self._factorized or (held and half))
             left_side = triangle, self._apart * self.keep, fresh, (0,) * (name == "qr")
             parts = parts_of(rows, half > 0)
             return cpu.solve_blocks(
