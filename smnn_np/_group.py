@@ -146,9 +146,11 @@ class Group:
         rounding = cpu.ROUNDING if twofold and name != "cholesky" else np.inf
         how = name == "auto", N_CORRECTIONS[name], rounding
         series, sound = self.series[some], self._sound(some)
+        # Whether a second run finds the triangles of the first: room is for one block at least.
+        held = self.keep or len(series) <= rows.n_abreast
 
         def run(z: Array, half: int) -> int:
-            fresh = not (self._factorized or (self.keep and half))
+            fresh = not (self._factorized or (held and half))
             left_side = triangle, self._apart * self.keep, fresh, (0,) * (name == "qr")
             parts = parts_of(rows, half > 0)
             return cpu.solve_blocks(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import smnn_np._kernels.inner as inner_options
 import smnn_np._kernels.jit as jit
 
 INNER = """
@@ -15,6 +16,13 @@ from .jit import njit
 @njit(nogil=True)
 def inner(x):
     return x + {number}
+"""
+INNER_ALONE = """
+from numba import njit
+from .options import INNER
+@njit(**INNER)
+def inner(x):
+    return x + 1
 """
 OUTER = """
 from .inner import inner
@@ -70,6 +78,22 @@ def run(package: Path, before: str = "", between: str = "") -> tuple[int, int]:
 def test_a_second_process_compiles_nothing(package: Path) -> None:
     assert run(package) == (4, 2)
     assert run(package) == (4, 0)
+
+
+def test_functions_of_kernels_alone_have_no_machine_code(package: Path) -> None:
+    """Numba alone makes some for each, and none of it is ever run."""
+    shutil.copy(inner_options.__file__, package / "options.py")
+    (package / "inner.py").write_text(INNER_ALONE)
+    none = """
+from tiny.inner import inner
+outer(1)
+(compiled,) = inner.overloads.values()
+assert not list(compiled.library.get_defined_functions())
+from tiny.outer import outer
+"""
+    assert run(package, between=none) == (4, 0)
+    assert run(package) == (4, 0)  # what lies on disk has them inside
+    assert len(list(package.rglob("*.nbc"))) == 1
 
 
 def test_a_change_in_another_file_is_seen(package: Path) -> None:

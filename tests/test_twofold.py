@@ -134,3 +134,23 @@ def test_only_blocks_that_need_it_have_a_low_half(monkeypatch, kept, twofold):
     y_one, pull = smnn.ode_solve_vjp(**one)
     for name, found in zip(GRADIENTS, pull(np.ones_like(y_one)), strict=True):
         assert_close(getattr(grads, name)[9], found, scale=1e3)
+
+
+def test_a_piece_of_one_block_is_factorized_once(monkeypatch, twofold):
+    """The solve in halves finds the triangle where the solve before left it."""
+    monkeypatch.setattr(taylor, "UNROLLED_NODES", 0)
+    monkeypatch.setattr(_group, "KEPT", 0)
+    monkeypatch.setattr(_group, "CHUNK", 1)
+    monkeypatch.setattr(_group, "split", lambda n_blocks: [range(n_blocks)])  # to one thread
+    factorized, solve_blocks = [], _group.cpu.solve_blocks
+
+    def note(*arguments):
+        factorized.append(arguments[4][2])  # `fresh`
+        return solve_blocks(*arguments)
+
+    monkeypatch.setattr(_group.cpu, "solve_blocks", note)
+    case = fine_batch(8)  # two blocks
+    y, pullback = smnn.ode_solve_vjp(**case, factorization="qr")
+    pullback(np.ones_like(y))
+    assert twofold
+    assert sum(factorized) == 4  # two blocks, there and back

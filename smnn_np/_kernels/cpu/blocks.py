@@ -181,7 +181,7 @@ def solve_blocks(
     sums, energies = np.zeros(5 * n_lanes), np.zeros(n_lanes)
     ratios, lefts, scale = np.zeros(n_lanes), np.zeros(n_lanes), np.zeros(n_lanes)
     changes, losses = np.zeros(n_lanes), np.zeros(n_lanes)
-    forced = np.zeros(n_lanes, np.bool_)
+    forced = np.zeros(n_lanes)
     first, n_kept, begin, n_blocks = 1 if half > 0 else 0, 0, 0, -(-listed.size // abreast)
     batch = 1 + BATCH // stride
     for block in range(n_blocks + 1):
@@ -205,8 +205,8 @@ def solve_blocks(
             continue
         for lane in range(n_lanes):
             place = block * abreast + lane // n_ends
-            forced[lane] = share[lane] > 0.0 and verdict[place] == ROUNDED
-            if forced[lane] and half == 0 and lane % n_ends == n_ends - 1:
+            forced[lane] = share[lane] if verdict[place] == ROUNDED else 0.0
+            if forced[lane] > 0.0 and half == 0 and lane % n_ends == n_ends - 1:
                 verdict[place] = FINE
         norms[:] = np.inf
         energies[:] = np.inf
@@ -261,7 +261,7 @@ def solve_blocks(
                             verdict[place] = _worst_node(rows, x, lane, m)
                     if done and verdict[place] == FINE:
                         noise = UNIT**2 * sums[3 * n_lanes + lane] + ratio**2 * energy
-                        if forced[lane] or not noise <= rounding**2 * sums[lane]:
+                        if forced[lane] > 0.0 or not noise <= rounding**2 * sums[lane]:
                             verdict[place] = ROUNDED
                 if done or lost:
                     share[lane : lane + n_ends] = 0.0

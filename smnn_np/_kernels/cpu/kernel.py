@@ -1,8 +1,7 @@
 """The kernels of one block, by the type of its rows: unrolled ones or general ones.
 
 Each stub below stands, in compiled code, for the kernel of its name in `unrolled` where the rows
-carry their sizes in their type (``rows.sizes``), else for the one in `general`; the latter is
-compiled in place, since LLVM optimizes all of a function anew in every function that calls it.
+carry their sizes in their type (``rows.sizes``), else for the one in `general`.
 
 Spelled out one by one on purpose. One closure for all of them, taking ``*arguments``, compiles and
 gave wrong results now and then once its machine code came from the disk.
@@ -15,8 +14,7 @@ from typing import Any
 from numba.extending import overload
 
 from . import general, unrolled
-
-OPTIONS = {"nogil": True, "error_model": "numpy"}  # what calls them is kept on disk
+from .general.rows import HELPER
 
 
 def factorize(rows, listed, block, triangle, by_qr, failed):
@@ -47,7 +45,7 @@ def _are_unrolled(rows: Any) -> bool:
     return len(rows.types[rows.fields.index("sizes")]) > 0
 
 
-@overload(factorize, jit_options=OPTIONS)
+@overload(factorize, jit_options=HELPER)
 def _factorize(rows, listed, block, triangle, by_qr, failed):  # type: ignore[no-untyped-def]
     if _are_unrolled(rows):
         if len(by_qr):
@@ -62,7 +60,7 @@ def _factorize(rows, listed, block, triangle, by_qr, failed):  # type: ignore[no
     return general.factor_cholesky.py_func
 
 
-@overload(begin, jit_options=OPTIONS)
+@overload(begin, jit_options=HELPER)
 def _begin(rows, listed, block, rhs, initial, target, triangle, z, start, x):  # type: ignore[no-untyped-def]
     if not _are_unrolled(rows):
         return lambda rows, listed, block, rhs, initial, target, triangle, z, start, x: None
@@ -71,7 +69,7 @@ def _begin(rows, listed, block, rhs, initial, target, triangle, z, start, x):  #
     )
 
 
-@overload(descend, jit_options=OPTIONS)
+@overload(descend, jit_options=HELPER)
 def _descend(  # type: ignore[no-untyped-def]
     rows, listed, block, rhs, initial, target, triangle, z, start, half, parts, x, sums
 ):
@@ -84,7 +82,7 @@ def _descend(  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@overload(ascend, jit_options=OPTIONS)
+@overload(ascend, jit_options=HELPER)
 def _ascend(  # type: ignore[no-untyped-def]
     rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums
 ):
@@ -97,7 +95,7 @@ def _ascend(  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@overload(gradients, jit_options=OPTIONS)
+@overload(gradients, jit_options=HELPER)
 def _gradients(  # type: ignore[no-untyped-def]
     rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars
 ):

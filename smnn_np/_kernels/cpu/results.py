@@ -165,7 +165,7 @@ def hand_over(rows, listed, valid, begin, end, z, n_kept, parts, task, status, v
     """
 
 
-@overload(hand_over, jit_options=OPTIONS)
+@overload(hand_over, jit_options=HELPER)
 def _hand_over(  # type: ignore[no-untyped-def]
     rows, listed, valid, begin, end, z, n_kept, parts, task, status, verdict, wanted
 ):

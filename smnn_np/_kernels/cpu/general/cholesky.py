@@ -108,7 +108,7 @@ def _add_central(nodes, rows, listed, block, t, central, stride, front):
 
 
 @njit(**HELPER)
-def _eliminate(rows, front, n, stride, taken, inverse, ones, triangle, at, good):
+def _eliminate(rows, front, n, stride, t, taken, inverse, ones, triangle, at, failed):
     """Write D^-1 and U of the m finished rows of ``U^T D U``, and update the front.
 
     A pivot is noise where it is tiny beside its entry in the normal matrix: the diagonal of the
@@ -123,7 +123,9 @@ def _eliminate(rows, front, n, stride, taken, inverse, ones, triangle, at, good)
         corner = k * stride + k * n_lanes
         for lane in range(n_lanes):
             pivot = front[corner + lane]
-            good[lane] &= (pivot > m * PIVOT * taken[k * n_lanes + lane]) & (pivot < np.inf)
+            good = (pivot > m * PIVOT * taken[k * n_lanes + lane]) & (pivot < np.inf)
+            before = failed[lane]
+            failed[lane] = before if good or before >= 0.0 else t
             inverse[lane] = 1.0 / pivot
         row = at + k * stride
         row_set(triangle, row + k * n_lanes, inverse, 0, front, corner, n - k, lanes, rows.width)
@@ -146,15 +148,16 @@ def factor_cholesky(rows, listed, block, triangle, by_qr, failed):
     m = n_dims(rows) * orders
     n = len(rows.nodes) * m
     stride = (n + n_padding(rows)) * n_lanes
-    front, zeros, ones = np.zeros(n * stride), np.zeros(stride), np.ones(n_lanes)
+    front, zeros, ones = np.zeros(n * stride), np.zeros(stride), np.zeros(n_lanes)
     shrink, ratio = np.zeros(orders * n_lanes), np.zeros(orders * n_lanes)
     weight, square, inverse = np.zeros(n_lanes), np.zeros(n_lanes), np.zeros(n_lanes)
     templates, products = np.zeros(3 * orders**2 * n_lanes), np.zeros(3 * orders**2 * n_lanes)
     scratch, central = np.zeros(orders * n_lanes), np.zeros(3)
     weights = np.zeros(n_equations(rows) * n_lanes)
     equations = np.zeros(n_equations(rows) * (m + n_padding(rows)) * n_lanes)
-    taken, good = np.zeros(n * n_lanes), np.ones(n_lanes, np.bool_)
+    taken = np.zeros(n * n_lanes)
     splat_table(rows.link_products.ravel(), lanes, templates)
+    ones[:] = 1.0
     failed[:] = -1.0
     for t in range(rows.n_nodes):
         fill_node(rows, listed, block, t, shrink)
@@ -169,8 +172,5 @@ def factor_cholesky(rows, listed, block, triangle, by_qr, failed):
         if t + 2 < rows.n_nodes:
             _add_central(rows.nodes, rows, listed, block, t, central, stride, front)
         at = t * m * stride
-        _eliminate(rows, front, n, stride, taken, inverse, ones, triangle, at, good)
-        for lane in range(n_lanes):
-            if failed[lane] < 0.0 and not good[lane]:
-                failed[lane] = t
+        _eliminate(rows, front, n, stride, t, taken, inverse, ones, triangle, at, failed)
         shift_front(rows, n, stride, ones, zeros, front)

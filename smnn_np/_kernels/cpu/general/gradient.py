@@ -209,7 +209,8 @@ def gradients(rows, listed, block, valid, rhs, initial, y, z, a, start, half, pa
     """
     lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
     m, columns = n_dims(rows) * orders, orders * n_lanes
-    ones, central = np.ones(n_lanes), np.zeros(3)
+    ones, central = np.zeros(n_lanes), np.zeros(3)
+    ones[:] = 1.0
     shrink, ratio = np.zeros(columns), np.zeros(columns)
     weight, weights = np.zeros(n_lanes), np.zeros(n_equations(rows) * n_lanes)
     rest = np.zeros(n_equations(rows) * n_lanes)

@@ -120,11 +120,12 @@ def factor_qr(rows, listed, block, triangle, by_qr, failed):
     stride = (n + n_padding(rows)) * n_lanes
     front, line = np.zeros(n * stride), np.zeros(stride)
     cosine, sine, inverse = np.zeros(n_lanes), np.zeros(n_lanes), np.zeros(n_lanes)
-    zeros, ones, central = np.zeros(stride), np.ones(n_lanes), np.zeros(3)
+    zeros, ones, central = np.zeros(stride), np.zeros(n_lanes), np.zeros(3)
     shrink, ratio = np.zeros(orders * n_lanes), np.zeros(orders * n_lanes)
     weight, weights = np.zeros(n_lanes), np.zeros(n_equations(rows) * n_lanes)
     row = (m + n_padding(rows)) * n_lanes
     equations = np.zeros(n_equations(rows) * row)
+    ones[:] = 1.0
     failed[:] = -1.0
     for t in range(rows.n_nodes):
         fill_node(rows, listed, block, t, shrink)

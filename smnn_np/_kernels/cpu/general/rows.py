@@ -9,36 +9,52 @@ from __future__ import annotations
 
 from typing import Any
 
+from numba import types
+from numba.extending import intrinsic
+
+from ...inner import INNER
 from ...jit import njit
 from .lanes import row_add, row_multiply, row_set, row_sub
 
-OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-HELPER: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+HELPER: dict[str, Any] = {**OPTIONS, **INNER}
 INLINE: dict[str, Any] = {**HELPER, "forceinline": True}
 
 
-@njit(**INLINE)
-def n_orders(rows):
-    """R."""
-    return rows.coefficients.shape[4]
+def _length(axis: int) -> Any:
+    """Make ``length(rows)``, of an axis of the coefficients.
+
+    Numba passes rows to a function as a hundred numbers, and counts references to each array: much
+    to compile for what is wanted everywhere. Here it is one number taken out.
+    """
+
+    @intrinsic
+    def length(typingctx, rows):  # type: ignore[no-untyped-def]
+        field = rows.fields.index("coefficients")
+        kind = rows.types[field]
+
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            array = builder.extract_value(args[0], field)
+            shape = context.make_array(kind)(context, builder, array).shape
+            return builder.extract_value(shape, axis)
+
+        return types.intp(rows), codegen
+
+    return length
 
 
-@njit(**INLINE)
-def n_dims(rows):
-    """V."""
-    return rows.coefficients.shape[3]
+n_equations, n_dims, n_orders = _length(2), _length(3), _length(4)  # Q, V, R
 
 
-@njit(**INLINE)
-def n_equations(rows):
-    """Q."""
-    return rows.coefficients.shape[2]
-
-
-@njit(**INLINE)
-def n_padding(rows):
+@intrinsic
+def n_padding(typingctx, rows):  # type: ignore[no-untyped-def]
     """Surplus columns that an operation on a whole row may touch."""
-    return len(rows.width) // len(rows.lanes) - 1
+    width, lanes = (len(rows.types[rows.fields.index(name)]) for name in ("width", "lanes"))
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return context.get_constant(types.intp, width // lanes - 1)
+
+    return types.intp(rows), codegen
 
 
 @njit(**INLINE)

@@ -204,7 +204,7 @@ def descend(
     lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
     m, columns = n_dims(rows) * orders, orders * n_lanes
     stride = (len(rows.nodes) * m + n_padding(rows)) * n_lanes
-    ones, central = np.ones(n_lanes), np.zeros(3)
+    ones, central = np.zeros(n_lanes), np.zeros(3)
     shrink, ratio = np.zeros(columns), np.zeros(columns)
     weight, minus = np.zeros(n_lanes), np.zeros(n_lanes)
     weights, rest = np.zeros(n_equations(rows) * n_lanes), np.zeros(n_equations(rows) * n_lanes)
@@ -215,7 +215,7 @@ def descend(
     sums[: 4 * n_lanes] = 0.0
     factorials = np.zeros(2 * columns)
     splat_table(rows.factorials.ravel(), lanes, factorials)
-    x[:] = 0.0
+    ones[:], x[:] = 1.0, 0.0
     for t in range(rows.n_nodes):
         local = t * m * n_lanes
         at = start + local
