@@ -60,7 +60,7 @@ class Onward:
     def __call__(self, times: np.ndarray) -> np.ndarray:
         """Coefficients at instants (n, R)."""
         xp, knots = array_module(times), self.law.times
-        away = xp.abs(times - xp.clip(times, knots[0], knots[-1])) / (knots[1] - knots[0])
+        away = abs(times - times.clip(knots[0], knots[-1])) / (knots[1] - knots[0])
         return self.law(times) + away[:, None] * xp.asarray(self.change)
 
 
@@ -68,10 +68,10 @@ def shares(times: np.ndarray, knots: np.ndarray) -> np.ndarray:
     """Share of each knot's value at instants (n, K); beyond the knots that of the nearest."""
     xp = array_module(times)
     if len(knots) == 1:
-        return xp.ones((len(times), 1))
+        return 1.0 + xp.zeros((len(times), 1))
     cubics = xp.asarray(_cubics(tuple(knots.tolist())))
-    inside, starts = xp.clip(times, knots[0], knots[-1]), xp.asarray(knots[:-1])
-    piece = xp.searchsorted(starts[1:], inside, side="right")
+    inside, starts = times.clip(knots[0], knots[-1]), xp.asarray(knots[:-1])
+    piece = np.searchsorted(starts[1:], inside, side="right")
     since = (inside - starts[piece])[:, None]
     third, second, first, value = cubics[:, piece]
     return ((third * since + second) * since + first) * since + value
