@@ -57,8 +57,8 @@ def fit_everything(sine, seed=0):
 # Fewer unknowns
 # --------------
 #
-# :class:`smnn_np.SMNNSmoother` fits an ODE of second order with coefficients that are linear
-# between five knots, or constant, and weighs by likelihood what the equation does not explain. The
+# :class:`smnn_np.SMNNSmoother` fits an ODE of second order with coefficients that are splines
+# through five knots, or constant, and weighs by likelihood what the equation does not explain. The
 # highest derivative has coefficient one, and the steps are those of the samples: what a free step
 # can say, a coefficient can say too.
 MODELS = {

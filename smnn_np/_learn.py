@@ -1,6 +1,6 @@
 """Coefficients of a series' linear ODE, constant or varying in time, by maximum likelihood.
 
-Coefficients are values at knots, linear in between; one knot is a constant. What is maximized is
+Coefficients are values at knots (``_knots.py``); one knot is a constant. What is maximized is
 the marginal likelihood, noise level profiled out, times a wide normal density around zero, which
 settles what the data cannot (a mode that they do not show). The *diffuse* likelihood of
 ``_marginal.py`` will not do here: it rewards coefficients whose solutions die fast, because their
@@ -25,10 +25,10 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.signal import lombscargle
 
-from ._arrays import array_module
 from ._cautious import expected_drive
 from ._curvature import covariance_root
 from ._driven import Model, Run, UndeterminedError, score_run, smooth_run
+from ._knots import Knots, Onward, shares
 from ._marginal import Given, Strength, choose_strength, condense, deviance, profiled, stretches
 from ._mirror import growth, mirror
 
@@ -45,35 +45,6 @@ SHIFT = 0.05  # standard errors: how far coefficients are moved to see what depe
 _GROWTH = 20.0  # deviance by which growth must do better: a last state 4.5 deviations out
 _SUDDEN = 1.0  # growth in a typical step
 _N_SPECTRUM = 600  # samples at most that a spectrum is taken of
-
-
-@dataclass(frozen=True)
-class Knots:
-    """Coefficients that are linear between knots: a law.
-
-    Attributes
-    ----------
-    times : ndarray of shape (K,)
-        Increasing.
-    values : ndarray of shape (K, R)
-        Coefficients there.
-    """
-
-    times: np.ndarray
-    values: np.ndarray
-
-    def __call__(self, times: np.ndarray) -> np.ndarray:
-        """Coefficients at instants (n, R), or (1, R) of a constant."""
-        if len(self.times) == 1:
-            return self.values
-        return hats(times, self.times) @ array_module(times).asarray(self.values)
-
-
-def hats(times: np.ndarray, knots: np.ndarray) -> np.ndarray:
-    """Share of each knot at instants (n, K), linear between knots and constant beyond them."""
-    xp = array_module(times)
-    here = xp.asarray(knots)
-    return np.stack([np.interp(times, here, xp.asarray(row)) for row in np.eye(len(knots))], axis=1)
 
 
 @dataclass(frozen=True)
@@ -105,6 +76,16 @@ class Learned:
         for column in SHIFT * self.root.T.reshape(-1, *self.law.values.shape):
             values = self.law.values
             yield Knots(self.law.times, values + column), Knots(self.law.times, values - column)
+
+    def onward(self) -> Iterator[tuple[Onward, Onward]]:
+        """Laws that change a little, and as much the other way, beyond their knots.
+
+        Nobody knows how a law goes on. That it changes as it did from knot to knot has, over all
+        of these changes, their mean square, with what coefficients did together.
+        """
+        changes = np.diff(self.law.values, axis=0)
+        for change in SHIFT * changes / np.sqrt(max(len(changes), 1)):
+            yield Onward(self.law, change), Onward(self.law, -change)
 
 
 class Problem:
@@ -177,18 +158,14 @@ class Problem:
         for run in runs:
             one = score_run(run, model)
             totals += one.total, one.log_determinant
-            hats = self.hats(run)
+            of_knots = shares(run.middles(), self.knots)
             for i, each in enumerate((one.of_total, one.of_log_determinant)):
-                gradients[i] += hats.T @ each[:, :-1]
+                gradients[i] += of_knots.T @ each[:, :-1]
                 in_drive[i] += each[:, -1].sum()
         flat = [
             -2.0 * np.append((gradients[i] * self.scale).ravel(), in_drive[i]) for i in range(2)
         ]
         return float(totals[0]), float(totals[1]), flat[0], flat[1]
-
-    def hats(self, run: Run) -> np.ndarray:
-        """Share of each knot in each step of a run (n, K)."""
-        return hats(run.middles(), self.knots)
 
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]

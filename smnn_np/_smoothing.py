@@ -1,7 +1,8 @@
 """From a user's series to normalized runs, and from a fitted model back to the user's units."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from ._asked import read_coefficients
 from ._bands import widths
 from ._cautious import expected_drive
 from ._driven import EFFECT_STD, Law, Model, Run, effects, filter_runs, smooth_run
-from ._learn import SHIFT, Knots, Learned, learn
+from ._knots import Knots
+from ._learn import SHIFT, Learned, learn
 from ._marginal import (
     CRITERIA,
     MANY,
@@ -121,8 +123,12 @@ class SeriesFit:
 
     def _learning_variance(self, run: Run, slot: np.ndarray) -> np.ndarray:
         """Variance of states that uncertain coefficients add, to first order (m, R)."""
+        assert self.learned is not None
+        pairs: Iterator[tuple[Law, Law]] = self.learned.shifted()
+        if self.learned.law.ends_within(run.times):
+            pairs = chain(pairs, self.learned.onward())
         total: Any = 0.0
-        for pair in self.learned.shifted():  # type: ignore[union-attr]
+        for pair in pairs:
             one, two = (
                 smooth_run(run, replace(self.cautious.model, law=law), slot)[0] for law in pair
             )

@@ -35,9 +35,9 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, SmoothedMixin):
         coefficients, 3 with learned ones, else the best of 3, 4 and 5.
     coefficients : array-like of shape (R,), callable, "constant", "varying" or None, default=None
         c[0], ..., c[R-1], or a function of times (n,) that returns them, (R,) or (n, R); learned
-        as constants; or learned as functions of time, linear between knots. None for zero.
+        as constants; or learned as functions of time, cubic splines. None for zero.
     n_knots : int, default=5
-        Number of knots of varying coefficients.
+        Number of knots of varying coefficients: of a line 2, of a parabola 3, of a cubic 4.
     selection : {"marginal_likelihood", "cross_validation"}, default="marginal_likelihood"
         How the strength of the smoothing is found; the second leaves out one sample at a time.
     noise_std : float or array-like of shape (n_series,), default=None
@@ -166,7 +166,8 @@ class SMNNSmoother(MultiOutputMixin, RegressorMixin, SmoothedMixin):
             Which derivative; covariates add to the series itself only.
         return_std : bool, default=False
             Return standard deviations too: those of x, not of new measurements. They include what
-            is uncertain about learned coefficients and about a drive that may be zero. They are
+            is uncertain about learned coefficients, how varying ones change beyond the samples
+            too, and about a drive that may be zero. They are
             as wide as what is smoothed away on this series asks for, unless both noise and drive
             are given: then they are those of the posterior.
 

@@ -70,7 +70,7 @@ ROWS = (
     ("_marginal",),
     ("_units", "_response", "_cautious"),
     ("_bands",),
-    ("_mirror", "_curvature"),
+    ("_mirror", "_curvature", "_knots"),
     ("_learn",),
     ("_smoothing",),
     ("_together",),

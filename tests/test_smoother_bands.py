@@ -9,7 +9,7 @@ from scipy.special import beta
 from smnn_np import SMNNSmoother
 from smnn_np._bands import measure_losses, spectrum, widths
 from smnn_np._driven import Model, Run, smooth_run
-from smnn_np._learn import Knots
+from smnn_np._knots import Knots
 from smnn_np._marginal import Given, Strength, choose_strength, condense, deviance
 from smnn_np._response import respond
 from smnn_np._smoothing import comparable

@@ -6,7 +6,7 @@ import pytest
 from smnn_np import SMNNSmoother, derivative
 from smnn_np._cautious import expected_drive, rms_drive
 from smnn_np._driven import Model, Run, smooth_run
-from smnn_np._learn import Knots
+from smnn_np._knots import Knots
 from smnn_np._marginal import Given, choose_strength, deviance
 
 T = np.linspace(0, 10, 400)

@@ -8,7 +8,8 @@ from scipy.signal import lfilter
 
 from smnn_np import SMNNSmoother
 from smnn_np._driven import Model, Run, filter_runs, score_run
-from smnn_np._learn import Knots, Problem
+from smnn_np._knots import Knots
+from smnn_np._learn import Problem
 from smnn_np._marginal import Given
 from smnn_np.testing import assert_close, five_point_gradient
 
@@ -159,6 +160,29 @@ def test_a_changing_frequency_is_followed():
     truth = np.sin(t + 0.05 * t**2)
     errors = [np.std(each.predict(t) - truth) for each in (model, fixed)]
     assert errors[0] < 0.8 * errors[1]
+
+
+def test_a_law_that_bends_is_followed_and_not_believed_beyond_the_samples():
+    """x'' - 0.3 / rate x' + rate^2 x = 0: straight lines between knots err twice as much in x'.
+
+    Bands that take the law to stay as it is at the last knot cover 22 % of what follows.
+    """
+    t, ahead = np.linspace(0, 10, 200), np.linspace(10, 12, 20)[1:]
+
+    def truth(t):
+        phase, rate = t + 0.15 * t**2, 1 + 0.3 * t
+        return np.sin(phase), rate * np.cos(phase)
+
+    errors, inside = [], []
+    for seed in range(4):
+        y = truth(t)[0] + 0.02 * np.random.default_rng(seed).standard_normal(200)
+        model = SMNNSmoother(order=2, coefficients="varying", n_knots=3).fit(t, y)
+        errors.append(np.std(model.predict(t, derivative=1) - truth(t)[1]) / np.std(truth(t)[1]))
+        for r in range(2):
+            mean, std = model.predict(ahead, derivative=r, return_std=True)
+            inside.append(np.abs(mean - truth(ahead)[r]) < 1.96 * std)
+    assert np.mean(errors) < 0.008
+    assert np.mean(inside) > 0.7
 
 
 def test_given_coefficients_may_vary():
