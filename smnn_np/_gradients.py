@@ -14,6 +14,7 @@ from math import prod
 
 import numpy as np
 
+from ._arrays import is_finite
 from ._kernels import cpu
 from ._memory import empty
 from ._twofold import Solved, add_gradients
@@ -44,8 +45,9 @@ class Gradients:
             rows.weight_equation, rows.weight_initial, rows.weight_smooth,
         )  # fmt: skip
         # What belongs to a series is cleared by the thread that has it.
+        # What they share has its memory in each piece's task.
         self._bars = [
-            empty(each.shape) if len(each) == rows.n_series else np.zeros(each.shape)
+            empty(each.shape) if len(each) == rows.n_series else np.empty(each.shape)
             for each in flat
         ]
         self._flat = [bar.reshape(len(bar), prod(bar.shape[1:])) for bar in self._bars]
@@ -76,10 +78,21 @@ class Gradients:
             self._merge(solved.group, solved.number, solved.task.sums)
 
     def total(self) -> tuple[Array, ...]:
-        """All gradients."""
+        """All gradients.
+
+        Raises
+        ------
+        NotFiniteError
+            If one that series share is NaN or infinite.
+        """
+        total = np.zeros(self._n_shared)
         for sums in chain.from_iterable(map(_in_order, self._sums.values())):
-            for k, place in zip(self._shared, self._places, strict=True):
-                self._bars[k] += sums[place].reshape(self._bars[k].shape)
+            total += sums
+        good = is_finite(total)
+        for k, place in zip(self._shared, self._places, strict=True):
+            self._bars[k] = total[place].reshape(self._bars[k].shape)
+            if not (good or is_finite(total[place])):
+                raise NotFiniteError(k)
         return tuple(self._bars)
 
     def _merge(self, group: int, number: int, sums: Array) -> None:

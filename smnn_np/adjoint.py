@@ -198,7 +198,7 @@ def _gradients(
     unseen = {
         name: each
         for name, each, bar in zip(OdeGradients._fields, collected, total, strict=True)
-        if each is not bar or inputs.on_gpu or len(bar) < len(solution)
+        if each is not bar or inputs.on_gpu
     }
     for name, finite in zip(unseen, all_finite(list(unseen.values())), strict=True):
         if not finite:

@@ -252,7 +252,7 @@ class Factor:
         Raises
         ------
         NotFiniteError
-            If a gradient of as many series is NaN or infinite.
+            If a gradient is NaN or infinite.
         """
         gradients = Gradients(self.rows, right_side, y)
         # a = (A^T A)^-1 y_bar

@@ -16,6 +16,7 @@ BAD = {
     "coefficients": (N_SERIES - 1, 3, 0, 0, 2),
     "rhs": (N_SERIES - 1, N_STEPS - 1, 0),
     "initial": (N_SERIES - 2, N_GIVEN - 1, 0, 1),
+    "steps": (N_SERIES - 1, N_STEPS - 2),
 }
 
 
@@ -78,6 +79,21 @@ def test_no_kernel_makes_a_number_of_what_is_none(case, name, value, factorizati
     assert array.size >= LATER
     with pytest.raises(ValueError, match=rf"{name}\[{at[0]}, {at[1]}, .*\] = {value}"):
         smnn.ode_solve_vjp(**given, weight_equation=weight, factorization=factorization)[1](y_bar)
+
+
+@pytest.mark.parametrize("factorization", ["auto", "qr"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -0.1])
+@pytest.mark.parametrize(("n_series", "n_dims"), [(1, 1), (8, 1), (12, 7), (1, 7)])
+def test_no_kernel_takes_a_bad_step(n_series, n_dims, value, factorization):
+    steps = np.full((n_series, 2 * LATER // n_series), 0.1)
+    steps[-1, -3] = value
+    coefficients = np.random.default_rng(0).standard_normal((1, n_dims, n_dims, 2))
+    where = rf"steps\[{n_series - 1}, {steps.shape[1] - 3}\] = {value}: "
+    with pytest.raises(ValueError, match=where):
+        smnn.ode_solve(
+            coefficients, np.ones((1, n_dims)), np.ones((1, n_dims, 1)), steps,
+            factorization=factorization,
+        )  # fmt: skip
 
 
 def test_what_all_series_share_is_looked_at_too():

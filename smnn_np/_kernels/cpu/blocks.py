@@ -69,6 +69,19 @@ def _note_failures(rows, n_series, block, failed, status, share):
 
 
 @njit(**HELPER)
+def _refuse_steps(rows, listed, block, failed, abreast):
+    """Fail the lanes of series with a step that is not a positive number, at the first node."""
+    for lane in range(len(rows.lanes)):
+        place = min(block * abreast + lane // len(rows.ends), listed.size - 1)
+        steps = rows.steps[min(listed[place], len(rows.steps) - 1)]
+        n_bad = 0
+        for k in range(steps.size):
+            n_bad += not 0.0 < steps[k] < np.inf
+        if n_bad > 0:
+            failed[lane] = 0.0
+
+
+@njit(**HELPER)
 def _worst_ratios(rows, now, before, floor, scale, worst):
     """Largest ratio over each lane's unknowns, each against no less than `floor` of the largest.
 
@@ -153,7 +166,7 @@ def solve_blocks(
     ``left_side = (triangle, apart, fresh, by_qr)``: the triangles of consecutive blocks are so many
     numbers apart, 0 where one room serves all of them, and are made here if `fresh`, by QR if
     `by_qr` is of length 1, by Cholesky if it is empty; status (n,) then receives -1 or the node of
-    a bad pivot.
+    a bad pivot, 0 where a step is not a positive number.
 
     ``how = (prove, n_corrections, rounding)``. With `prove`, corrections are made until the
     solution is proven, and a series for which that takes more than `n_corrections` or which does
@@ -199,6 +212,7 @@ def solve_blocks(
         triangle = triangles[block * apart :]
         if fresh and share.any():
             kernel.factorize(rows, listed, block, triangle, by_qr, failed)
+            _refuse_steps(rows, listed, block, failed, abreast)
             _note_failures(rows, listed.size, block, failed, status, share)
         if not share.any():
             begin += half > 0
