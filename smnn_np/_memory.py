@@ -51,7 +51,8 @@ class _Pool:
         """
         here, most, chosen, mine = threading.get_ident(), (1 + _SPARE) * size, -1, False
         with self._lock:
-            for k, (_, thread, there) in enumerate(tuple(self._blocks)):
+            # A list: to make a tuple may start the garbage collector, which gives, in its midst.
+            for k, (_, thread, there) in enumerate(list(self._blocks)):
                 if size <= there <= most and (thread == here or chosen < 0 or not mine):
                     chosen, mine = k, thread == here
             if chosen >= 0:
@@ -73,7 +74,7 @@ class _Pool:
 
     def waiting(self) -> int:
         """Bytes that wait."""
-        return sum(size for _, _, size in tuple(self._blocks))
+        return sum(size for _, _, size in list(self._blocks))
 
     def _unlock(self) -> None:
         """In a forked child, whose parent's other threads are gone."""

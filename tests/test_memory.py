@@ -122,6 +122,24 @@ def test_giving_back_never_waits_for_taking(pool):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_garbage_may_give_back_in_the_midst_of_taking(pool):
+    """The collector runs at any allocation: here at each of those that `take` makes, in turn."""
+    before, many = gc.get_threshold(), [empty(LEAST // 8) for _ in range(80)]
+    del many
+    try:
+        for later in range(40):
+            gc.disable()
+            cycle = [empty(LEAST // 8)]
+            cycle.append(cycle)
+            del cycle
+            gc.enable()
+            gc.set_threshold(gc.get_count()[0] + later)
+            pool.take(LEAST)
+            gc.collect()
+    finally:
+        gc.set_threshold(*before)
+
+
 def test_a_forked_child_can_take(pool):
     pool._lock.acquire()  # as another thread of the parent may
     child = os.fork()
