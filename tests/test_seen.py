@@ -119,6 +119,13 @@ def test_an_overflow_names_the_gradient():
         pullback(np.full_like(y, 1e160))
 
 
+def test_an_overflow_of_what_series_share_is_named():
+    rhs = np.full((5, 4, 1), 1e160)
+    y, pullback = smnn.ode_solve_vjp(np.ones((1, 1, 1, 2)), rhs, None, 0.1)
+    with pytest.raises(OverflowError, match="The gradient of coefficients overflows"):
+        pullback(np.full_like(y, 1e160))
+
+
 def test_a_pullback_that_failed_may_be_called_again():
     """What it refuses must not change what it knows of the series."""
     y, pullback = smnn.ode_solve_vjp(**large())

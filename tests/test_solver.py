@@ -46,6 +46,17 @@ def test_the_judgement_of_a_factor_needs_no_compilation_of_its_own():
     assert not [each for side in right_sides for each in side.types if each.mutable]
 
 
+@pytest.mark.parametrize("factorization", ["auto", "qr"])
+def test_a_solution_of_zeros_does_not_hide_what_is_undetermined(factorization):
+    """Equations of the last series are one and the same, but for rounding no pivot is zero."""
+    coefficients = np.random.default_rng(0).standard_normal((3, 1, 2, 2, 2))
+    coefficients[2, :, 1] = coefficients[2, :, 0]
+    with pytest.raises(np.linalg.LinAlgError, match=r"series \(2,\) is singular"):
+        smnn.ode_solve(
+            coefficients, np.zeros((1, 2)), None, 0.1, n_steps=6, factorization=factorization
+        )
+
+
 def test_auto_falls_back_series_by_series():
     steps = np.array([[0.1], [1e-4], [0.1]])
     y = smnn.ode_solve(HARMONIC, [[0.0]], START, steps, n_steps=20_001)

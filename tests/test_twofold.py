@@ -130,6 +130,9 @@ def test_only_blocks_that_need_it_have_a_low_half(monkeypatch, kept, twofold):
     grads = pullback(np.ones_like(y))
     halved = np.concatenate([solved.series[solved.twofold.places] for _, solved in twofold])
     assert [*halved] == [8, 9, 10, 11]
+    for _, solved in twofold:  # its own solution was kept, no other block's
+        high, low = solved.twofold.z.reshape(2, -1)
+        assert abs(low).max() < 1e-10 * abs(high).max()
     one = {name: x[9] if np.ndim(x) > 1 else x for name, x in case.items()}
     y_one, pull = smnn.ode_solve_vjp(**one)
     for name, found in zip(GRADIENTS, pull(np.ones_like(y_one)), strict=True):
