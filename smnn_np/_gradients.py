@@ -44,8 +44,8 @@ class Gradients:
             rows.coefficients, *right_side, rows.steps,
             rows.weight_equation, rows.weight_initial, rows.weight_smooth,
         )  # fmt: skip
-        # What belongs to a series is cleared by the thread that has it.
-        # What they share has its memory in each piece's task.
+        # What belongs to a series is cleared by the thread that has it; what series share has its
+        # memory in the task of each piece.
         self._bars = [
             empty(each.shape) if len(each) == rows.n_series else np.empty(each.shape)
             for each in flat
