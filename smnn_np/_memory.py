@@ -1,16 +1,17 @@
 """Arrays in memory that is used again.
 
 The first touch of each page of fresh memory costs more than what the solver computes in it, and a
-loop that trains or optimizes asks for the same sizes again and again. So the memory of large arrays
-is not given back at once: some of it waits for the next array of about that size. It starts at a
-cache line, so that SIMD loads never straddle two.
+loop that trains or optimizes asks for the same sizes again and again. So the newest blocks of
+memory are remembered: one whose array and views are all gone, so that nobody else refers to it,
+serves the next array of about its size. Arrays start at a cache line, so that SIMD loads never
+straddle two.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
-from collections import deque
 from math import prod
 from typing import NamedTuple
 
@@ -19,93 +20,97 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-LEAST = 2**17  # bytes; smaller arrays get memory that malloc has at hand
-MOST = 2**26  # bytes that may wait in all
+LEAST = 2**14  # numbers; smaller arrays get memory that malloc has at hand
+MOST = 2**23  # numbers that are remembered in all, in use or not ...
+_MANY = 64  # ... and blocks, through which every call looks
 _SPARE = 0.25  # by how much a block may be too large
-_LINE = 64  # bytes
-_FLOAT64 = np.dtype(np.float64).str
+_LINE = 8  # numbers
 
 
-class _Waiting(NamedTuple):
-    """Memory that waits, the thread that it comes from, and how many bytes it is."""
+class _Block(NamedTuple):
+    """Memory, where its first cache line begins, its size from there, who had it last."""
 
-    block: NDArray[np.uint8]
-    thread: int
+    numbers: Array
+    first: int
     size: int
+    thread: int
+
+
+def _n_references(block: _Block) -> int:
+    """How many hold the memory of a block, or a view of it."""
+    return sys.getrefcount(block.numbers)
+
+
+def _fresh(size: int, thread: int) -> _Block:
+    """New memory."""
+    numbers = np.empty(size + _LINE)
+    return _Block(numbers, -(numbers.ctypes.data // 8) % _LINE, size, thread)
+
+
+_ALONE = _n_references(_fresh(0, 0))
 
 
 class _Pool:
-    """Blocks of memory that wait, the newest last."""
+    """Blocks of memory, that which was given last at the end."""
 
     def __init__(self) -> None:
-        self._blocks: deque[_Waiting] = deque()
-        self._lock = threading.Lock()  # of those who take blocks out
+        self._blocks: list[_Block] = []
+        self._busy = False
+        self._lock = threading.RLock()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._unlock)
 
-    def take(self, size: int) -> NDArray[np.uint8]:
-        """Return a block of `size` bytes or somewhat more, of those that wait the newest.
+    def take(self, size: int) -> Array:
+        """Return memory for `size` numbers: of a block that is free, or fresh.
 
-        Those of this thread come first: they may still be in its core's cache. What is in the cache
-        of another core is as slow to come by as fresh memory.
+        Blocks that this thread had come first: they may still be in its core's cache. What is in
+        the cache of another core is as slow to come by as fresh memory.
         """
-        here, most, chosen, mine = threading.get_ident(), (1 + _SPARE) * size, -1, False
         with self._lock:
-            # A list: to make a tuple may start the garbage collector, which gives, in its midst.
-            for k, (_, thread, there) in enumerate(list(self._blocks)):
-                if size <= there <= most and (thread == here or chosen < 0 or not mine):
-                    chosen, mine = k, thread == here
-            if chosen >= 0:
-                block = self._blocks[chosen].block
-                del self._blocks[chosen]
-                return block
-        return np.empty(size, dtype=np.uint8)
+            if self._busy:  # called by the garbage collector in the midst of what follows
+                return np.empty(size)
+            self._busy = True
+            try:
+                here = threading.get_ident()
+                block = self._free(size, here) or self._fresh(size, here)
+                self._blocks.append(block if block.thread == here else block._replace(thread=here))
+                return block.numbers[block.first : block.first + size]
+            finally:
+                self._busy = False
 
-    def give(self, block: NDArray[np.uint8]) -> None:
-        """Let a block wait; the oldest make room.
+    def _free(self, size: int, here: int) -> _Block | None:
+        """Take out a free block of `size` numbers or somewhat more."""
+        most, chosen, mine = (1 + _SPARE) * size, -1, False
+        for k, block in enumerate(self._blocks):
+            fits = size <= block.size <= most and (block.thread == here or not mine)
+            if fits and _n_references(block) == _ALONE:
+                chosen, mine = k, block.thread == here
+        return self._blocks.pop(chosen) if chosen >= 0 else None
 
-        The garbage collector may call this in the midst of anything, `take` too: it must not wait.
-        """
-        self._blocks.append(_Waiting(block, threading.get_ident(), block.size))
-        if self.waiting() > MOST and self._lock.acquire(blocking=False):
-            while self.waiting() > MOST:
-                self._blocks.popleft()
-            self._lock.release()
+    def _fresh(self, size: int, here: int) -> _Block:
+        """New memory; the oldest blocks make room."""
+        while self._blocks and (self.size() + size > MOST or len(self._blocks) >= _MANY):
+            del self._blocks[0]
+        return _fresh(size, here)
 
-    def waiting(self) -> int:
-        """Bytes that wait."""
-        return sum(size for _, _, size in list(self._blocks))
+    def size(self) -> int:
+        """Numbers in all blocks."""
+        return sum(block.size for block in self._blocks)
 
     def _unlock(self) -> None:
         """In a forked child, whose parent's other threads are gone."""
-        self._lock = threading.Lock()
+        self._lock, self._busy = threading.RLock(), False
 
 
 POOL = _Pool()
 
 
-class _Lease:
-    """The memory of one array, which goes back with the array's last view."""
-
-    def __init__(self, shape: tuple[int, ...], n_bytes: int) -> None:
-        self._pool, self._block = POOL, POOL.take(n_bytes + _LINE)
-        first = self._block.__array_interface__["data"][0]
-        self.__array_interface__ = {
-            "shape": shape, "typestr": _FLOAT64,
-            "data": (first + -first % _LINE, False), "version": 3,
-        }  # fmt: skip
-
-    def __del__(self) -> None:
-        self._pool.give(self._block)
-
-
 def empty(shape: int | tuple[int, ...]) -> Array:
     """As numpy.empty."""
-    shape = shape if isinstance(shape, tuple) else (shape,)
-    n_bytes = 8 * prod(shape)
-    if not LEAST <= n_bytes < MOST:
+    size = shape if isinstance(shape, int) else prod(shape)
+    if not LEAST <= size < MOST:
         return np.empty(shape)
-    return np.asarray(_Lease(shape, n_bytes))
+    return POOL.take(size).reshape(shape)
 
 
 def zeros(shape: int | tuple[int, ...]) -> Array:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ._arrays import is_cupy
 
-LATER = 2**15  # numbers: arrays of fewer are looked at before they are used
+LATER = 2**12  # numbers: arrays of fewer are looked at before they are used
 _PROVEN = ("coefficients", "rhs", "initial", "steps")
 
 

@@ -227,7 +227,7 @@ class Factor:
         derivatives = Derivatives(self.rows, self._nothing, twice)
         self._solve((rhs, initial, self._nothing[2]), derivatives, keep=twice)
         # A solution of zeros says nothing about the system; one that was corrected is none.
-        corrected = all((group.left[group.valid] > 0.0).all() for group in self._groups)
+        corrected = all(group.corrected for group in self._groups)
         if not (self._judged or corrected or derivatives.y.any(axis=(1, 2)).all()):
             self.judge()
         return derivatives.y, derivatives.copy

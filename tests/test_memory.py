@@ -1,8 +1,10 @@
-"""Memory that is used again: who gets which, how much waits, and nobody's numbers change."""
+"""Memory that is used again: who gets which, how much is kept, and nobody's numbers change."""
 
 import gc
 import os
+import signal
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 from smnn_np import _memory, ode_solve
 from smnn_np._memory import LEAST, MOST, empty, zeros
 
-SIZE = LEAST // 8
+SIZE = LEAST
 
 
 @pytest.fixture(autouse=True)
@@ -62,11 +64,9 @@ def test_zeros_are_zeros_in_used_memory():
 
 
 def test_small_and_huge_arrays_are_left_to_numpy(pool):
-    for size in (SIZE - 1, MOST // 8):
-        array = empty(size)
-        assert array.base is None
-        del array
-    assert pool.waiting() == 0
+    for size in (SIZE - 1, MOST):
+        assert empty(size).base is None
+    assert pool.size() == 0
 
 
 @pytest.mark.parametrize(("waiting", "again"), [(0.9, False), (1.1, True), (1.5, False)])
@@ -77,13 +77,21 @@ def test_blocks_of_about_the_size_do(waiting, again):
     assert (address(empty(2 * SIZE)) == place) is again
 
 
-def test_what_waits_is_bounded_and_the_newest(pool):
-    arrays = [empty(MOST // 8 // 4) for _ in range(6)]
+def test_what_is_remembered_is_bounded_and_the_newest(pool):
+    arrays = [empty(MOST // 4) for _ in range(6)]
     places = list(map(address, arrays))
-    while arrays:
-        del arrays[0]
-    assert MOST // 2 < pool.waiting() <= MOST
-    assert address(empty(MOST // 8 // 4)) == places[-1]
+    assert MOST // 2 < pool.size() <= MOST
+    del arrays
+    assert MOST // 2 < pool.size() <= MOST
+    assert address(empty(MOST // 4)) == places[-1]
+
+
+def test_few_blocks_are_looked_through(pool):
+    arrays = [empty(SIZE) for _ in range(200)]
+    assert pool.size() < 100 * SIZE
+    numbers = [weakref.ref(array.base) for array in arrays]
+    del arrays
+    assert sum(each() is not None for each in numbers) < 100
 
 
 def test_a_thread_gets_its_own_back():
@@ -107,47 +115,36 @@ def test_a_thread_gets_its_own_back():
     assert places[0][0] == places[0][1] != places[1][0] == places[1][1]
 
 
-def test_giving_back_never_waits_for_taking(pool):
-    # The garbage collector may run in the midst of `take`.
-    arrays = [empty(MOST // 8 // 2 - 100) for _ in range(3)]
-    with pool._lock:
-        giving = threading.Thread(target=arrays.clear, daemon=True)
-        giving.start()
-        giving.join(1)
-        assert not giving.is_alive()
-    assert pool.waiting() > MOST
-    pool.give(np.empty(1, dtype=np.uint8))
-    assert pool.waiting() <= MOST
+def test_garbage_may_ask_in_the_midst_of_taking(pool, monkeypatch):
+    """The collector may run what users wrote at any time: here in the midst of `take`."""
+    asked = []
 
+    def collect(block):
+        asked.append(_memory.empty(SIZE) if len(asked) < 2 else None)
+        return count(block)
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_garbage_may_give_back_in_the_midst_of_taking(pool):
-    """The collector runs at any allocation: here at each of those that `take` makes, in turn."""
-    before, many = gc.get_threshold(), [empty(LEAST // 8) for _ in range(80)]
-    del many
-    try:
-        for later in range(40):
-            gc.disable()
-            cycle = [empty(LEAST // 8)]
-            cycle.append(cycle)
-            del cycle
-            gc.enable()
-            gc.set_threshold(gc.get_count()[0] + later)
-            pool.take(LEAST)
-            gc.collect()
-    finally:
-        gc.set_threshold(*before)
+    count = _memory._n_references
+    kept = empty(SIZE)
+    place = address(kept)
+    del kept
+    monkeypatch.setattr(_memory, "_n_references", collect)
+    array = empty(SIZE)
+    assert address(array) == place
+    assert asked[0].size == SIZE
+    assert address(asked[0]) != place
 
 
 def test_a_forked_child_can_take(pool):
-    pool._lock.acquire()  # as another thread of the parent may
+    holder = threading.Thread(target=pool._lock.acquire)
+    holder.start()
+    holder.join()
+    pool._busy = True  # another thread of the parent is in the midst of `take`
     child = os.fork()
     if child == 0:
+        signal.alarm(5)  # rather than wait for ever
         empty(SIZE)
-        os._exit(0)
+        os._exit(int(pool.size() == 0))
     assert os.waitpid(child, 0)[1] == 0
-    pool._lock.release()
 
 
 def test_solutions_are_the_caller_s(pool):
@@ -162,5 +159,5 @@ def test_solutions_are_the_caller_s(pool):
     for start in (2.0, 3.0):
         solve(start)
     gc.collect()
-    assert pool.waiting() > 0
+    assert pool.size() > 0
     np.testing.assert_array_equal(held, kept)

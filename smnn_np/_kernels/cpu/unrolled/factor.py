@@ -151,10 +151,11 @@ def _add_products(p: Problem, front: Matrix, near: Matrix, equations: Matrix) ->
     """Upper triangle of the normal matrix of a node, rows from the diagonal on."""
     for i in range(p.m):
         for j in range(i, p.m):
-            value = front[i][j - i] + near[i][j]
+            value = near[i][j]
             for row in equations:
                 value = value + row[i] * row[j]
-            front[i][j - i] = value
+            # The front comes last: it waits for the pivots of the node before.
+            front[i][j - i] = value + front[i][j - i]
     return front
 
 

@@ -142,16 +142,15 @@ def _descend(n_parts: int, *kinds: Any) -> Any:
                     for i, state in enumerate(sums):
                         state.set(state.get() + p.other(state.get()) * p.turn(i))
             goal = sides[2].row(t)
-            total = [
-                state.get() + p.there(t, shrink[i] * sides[2].get(goal, i))
-                for i, state in enumerate(sums)
-            ]
+            total = [p.there(t, shrink[i] * sides[2].get(goal, i)) for i in range(p.m)]
             _add_equation_residual(p, equations, sides[0], t, shrink, here, total, squares)
             after = load(builder.select(p.has_next(t), p.plus(t, 1), t))
             carried: list[Number] = [0.0] * p.m
             if n_parts:
                 near, carried = _link_residual(p, p.link(t), ratio, here, after, squares[1])
                 total = [a + b for a, b in zip(total, near, strict=True)]
+            # What the node before it passes on comes last: all else can be summed meanwhile.
+            total = [a + state.get() for a, state in zip(total, sums, strict=True)]
             _eliminate(p, data, triangle_at(p, t), total, carried)
             store_node(p, total, x_data, zero, t)
             for state, value in zip(sums, carried, strict=True):
@@ -271,7 +270,7 @@ def ascend(  # type: ignore[no-untyped-def]
             value: list[Number] = [a * b for a, b in zip(given, inverses, strict=True)]
             energy.set(dot(given, value, energy.get()))
             for k in range(p.m - 1, -1, -1):
-                for j in range(p.m):
+                for j in range(p.m - 1, -1, -1):  # what was there last comes last
                     value[k] = value[k] - unit[k][p.m + j - k - 1] * after[j].get()
                 for j in range(p.m - 1, k, -1):
                     value[k] = value[k] - unit[k][j - k - 1] * value[j]
