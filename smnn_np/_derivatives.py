@@ -12,7 +12,7 @@ from .taylor import TaylorRows
 
 _N_AXES = (5, 3, 4, 2, 3, 4, 2)  # of the seven inputs with a gradient
 _NO_BARS = tuple(np.empty((0,) * n) for n in _N_AXES)
-_NO_FLAT = (np.empty((0, 0)),) * len(_N_AXES)
+_NO_FLAT = (np.empty(0),) * len(_N_AXES), (0,) * len(_N_AXES)
 
 
 class Derivatives:
@@ -40,7 +40,7 @@ class Derivatives:
         self.copy = empty(sizes if twice else nobody)
         derivatives, right_side = (self.y, self.copy), nothing[:2]
         sums = np.empty(0), np.full(1, -1)
-        self._task = cpu.Task(False, *derivatives, *right_side, _NO_BARS, _NO_FLAT, *sums)
+        self._task = cpu.Task(False, *derivatives, *right_side, _NO_BARS, *_NO_FLAT, *sums)
 
     def task(self) -> cpu.Task:
         """The same for every piece."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from itertools import accumulate, chain
-from math import prod
 
 import numpy as np
 
@@ -50,8 +49,11 @@ class Gradients:
             empty(each.shape) if len(each) == rows.n_series else np.empty(each.shape)
             for each in flat
         ]
-        self._flat = [bar.reshape(len(bar), prod(bar.shape[1:])) for bar in self._bars]
+        self._flat = [bar.reshape(-1) for bar in self._bars]
         self._shared = [k for k, each in enumerate(flat) if len(each) < rows.n_series]
+        self._per_series = tuple(
+            each.size // rows.n_series if len(each) == rows.n_series else 0 for each in flat
+        )
         sizes = [self._bars[k].size for k in self._shared]
         self._places = [slice(b - n, b) for n, b in zip(sizes, accumulate(sizes), strict=True)]
         self._n_shared = sum(sizes)
@@ -65,8 +67,11 @@ class Gradients:
         bars, flat, sums = self._bars.copy(), self._flat.copy(), np.zeros(self._n_shared)
         for k, place in zip(self._shared, self._places, strict=True):
             bars[k] = sums[place].reshape(bars[k].shape)
-            flat[k] = bars[k].reshape(flat[k].shape)
-        return cpu.Task(True, *self._given, tuple(bars), tuple(flat), sums, np.full(1, -1))
+            flat[k] = sums[place]
+        spoilt = np.array([-1])
+        return cpu.Task(
+            True, *self._given, tuple(bars), tuple(flat), self._per_series, sums, spoilt
+        )
 
     def finish(self, solved: Solved) -> None:
         """Take in the series of a piece."""

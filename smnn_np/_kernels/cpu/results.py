@@ -31,8 +31,10 @@ class Task(NamedTuple):
         The right side that y solves for; for gradients.
     bars : tuple of ndarray
         The seven gradients.
-    flat : tuple of ndarray of shape (B|1, n)
+    flat : tuple of ndarray of shape (n,)
         The same, flat; those with a row for each series need not have been cleared.
+    per_series : tuple of int
+        How many numbers of each belong to a series, 0 where all series share them.
     sums : ndarray
         Memory of those without a row for each series.
     spoilt : ndarray of int, shape (1,)
@@ -46,6 +48,7 @@ class Task(NamedTuple):
     initial: Any
     bars: tuple[Any, ...]
     flat: tuple[Any, ...]
+    per_series: tuple[int, ...]
     sums: Any
     spoilt: Any
 
@@ -110,24 +113,38 @@ def _scatter(rows, listed, wanted, block, z, start, y, copy):
 
 
 @njit(**HELPER)
-def _clear(rows, listed, wanted, some, flat):
+def _clear(flat, per_series, listed, wanted, begin, end):
     """Set the gradients that belong to some series to zero."""
-    for each in flat:
-        if len(each) == rows.n_series:
-            for place in range(*some):
-                if wanted[place]:
-                    each[listed[place]] = 0.0
+    place = begin
+    while place < end:
+        first, n = listed[place], _n_neighbours(listed, wanted, place, end)
+        for number in range(len(flat)):
+            size = per_series[number]
+            flat[number][first * size : (first + n) * size] = 0.0
+        place += max(n, 1)
 
 
 @njit(**HELPER)
-def _look(rows, listed, wanted, some, flat, spoilt):
+def _look(flat, per_series, spoilt, listed, wanted, begin, end):
     """Look for NaN and infinity among the gradients that belong to some series."""
-    for number in range(len(flat)):
-        each = flat[number]
-        if len(each) == rows.n_series and not 0 <= spoilt[0] < number:
-            for place in range(*some):
-                if wanted[place] and not _is_finite(each[listed[place]]):
-                    spoilt[0] = number
+    place = begin
+    while place < end:
+        first, n = listed[place], _n_neighbours(listed, wanted, place, end)
+        for number in range(len(flat)):
+            size = per_series[number]
+            values = flat[number][first * size : (first + n) * size]
+            if not (0 <= spoilt[0] < number or _is_finite(values)):
+                spoilt[0] = number
+        place += max(n, 1)
+
+
+@njit(**HELPER)
+def _n_neighbours(listed, wanted, place, end):
+    """How many wanted series follow one another from a place on: the longer a loop the better."""
+    n = 0
+    while place + n < end and wanted[place + n] and listed[place + n] == listed[place] + n:
+        n += 1
+    return n
 
 
 @njit(**HELPER)
@@ -184,7 +201,7 @@ def _hand_over(  # type: ignore[no-untyped-def]
             _note_wanted(valid, block, n_abreast(rows), status, verdict, wanted)
         some = begin * n_abreast(rows), min(end * n_abreast(rows), listed.size)
         if task.pull:
-            _clear(rows, listed, wanted, some, task.flat)
+            _clear(task.flat, task.per_series, listed, wanted, *some)
         for block in range(begin, end):
             start = (first + block - begin) * stride
             rounded = _is_rounded(verdict, block, n_abreast(rows))
@@ -201,7 +218,7 @@ def _hand_over(  # type: ignore[no-untyped-def]
                     z[to : to + stride] = z[start : start + stride]
                 n_kept += 1
         if task.pull:
-            _look(rows, listed, wanted, some, task.flat, task.spoilt)
+            _look(task.flat, task.per_series, task.spoilt, listed, wanted, *some)
         return n_kept
 
     return implementation
@@ -216,7 +233,7 @@ def gradient_blocks(rows, listed, wanted, task, z, a, half, parts):
             rows, listed, block, wanted, task.rhs, task.initial, task.y, z, a, block * stride, half,
             parts, task.bars,
         )  # fmt: skip
-    _look(rows, listed, wanted, (0, listed.size), task.flat, task.spoilt)
+    _look(task.flat, task.per_series, task.spoilt, listed, wanted, 0, listed.size)
 
 
 @njit(**OPTIONS)

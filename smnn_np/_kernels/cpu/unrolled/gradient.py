@@ -99,8 +99,7 @@ def _scale(parts: list[Any], factors: list[Number]) -> list[Any]:
 
 def _derivatives(p: Problem, y: Any, t: Any) -> list[Lanes]:
     """The user's y (m,) at node t."""
-    row = y.row(t)
-    return [y.get(row, i) for i in range(p.m)]
+    return y.run(y.row(t), 0, p.m)
 
 
 def _equations(
@@ -112,14 +111,14 @@ def _equations(
     c_bar, d_bar, w_bar = bars
     row, side = coefficients.row(t), rhs.row(t)
     for q in range(p.n_equations):
-        line = [s * coefficients.get(row, q * p.m + i) for i, s in enumerate(shrink)]
+        given = coefficients.run(row, q * p.m, p.m)
+        line = [s * c for s, c in zip(shrink, given, strict=True)]
         weight = p.owned(t, weights.get(weights.row(t), weights.clamp(2, q)))
         rho, lam = rhs.get(side, q) - dot(line, here), dot(line, a_here)
         square = weight * weight
         weighed_rho, weighed_lam = square * rho, square * lam
-        for i in range(p.m):
-            slope = weighed_rho * a_here[i] - weighed_lam * here[i]
-            c_bar.collect(t, q * p.m + i, q * p.m + i, slope * shrink[i])
+        slopes = [weighed_rho * a - weighed_lam * y for a, y in zip(a_here, here, strict=True)]
+        c_bar.collect_run(t, q * p.m, [a * s for a, s in zip(slopes, shrink, strict=True)])
         d_bar.collect(t, q, q, weighed_lam)
         w_bar.collect(t, w_bar.clamp(2, q), q, (weight * rho) * (lam + lam))
 
@@ -135,9 +134,8 @@ def _twofold_equations(
         rest = subtract_row(weight * rhs.get(side, q), row, here)
         lam = dot(row, a_here[1], dot(row, a_here[0]))
         own = p.owned(t, weight)
-        for i in range(p.m):
-            slope = rest * a_here[0][i] - lam * here[0][i]
-            c_bar.collect(t, q * p.m + i, q * p.m + i, own * (slope * shrink[i]))
+        slopes = [rest * a - lam * y for a, y in zip(a_here[0], here[0], strict=True)]
+        c_bar.collect_run(t, q * p.m, [own * (a * s) for a, s in zip(slopes, shrink, strict=True)])
         d_bar.collect(t, q, q, own * lam)
         rho = p.owned(t, rest / _divisor(p, weight))
         w_bar.collect(t, w_bar.clamp(2, q), q, rho * (lam + lam))

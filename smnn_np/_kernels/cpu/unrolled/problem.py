@@ -13,6 +13,7 @@ not there, of weight 0.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -56,6 +57,13 @@ class Input:
             return self._number
         return self.machine.gather(self.pointers, self._offsets(row, index))
 
+    def run(self, row: list[Any], first: int, count: int) -> list[Lanes]:
+        """Entries that follow one another, of every lane."""
+        values: list[Lanes] = []
+        for k in range(first, first + count - 1, 2):
+            values += self.machine.gather_pair(self.pointers, self._offsets(row, k))
+        return values + [self.get(row, first + count - 1)] * (count % 2)
+
     def clamp(self, axis: int, index: int) -> Any:
         """``min(index, length - 1)`` of a trailing axis."""
         last = self.machine.builder.sub(self.shape[axis], self.machine.integer(1))
@@ -90,6 +98,19 @@ class Output(Input):
             number = builder.extract_element(wanted.ir, ir.Constant(ir.IntType(32), lane))
             builder.store(builder.fadd(builder.load(place), number), place)
 
+    def add_run(self, row: list[Any], first: int, values: Sequence[Number]) -> None:
+        """Add to entries that follow one another, two by two, one lane after the other."""
+        machine, builder, n = self.machine, self.machine.builder, len(values)
+        wanted = [machine.select(self.valid, value, 0.0) for value in values]
+        for k in range(0, n - 1, 2):
+            places = zip(self.pointers, self._offsets(row, first + k), strict=True)
+            pairs = machine.pairs_of(wanted[k], wanted[k + 1])
+            for place, pair in zip(places, pairs, strict=True):
+                at = machine.pair_at(*place)
+                builder.store(builder.fadd(builder.load(at, align=8), pair), at, align=8)
+        if n % 2:
+            self.add(row, first + n - 1, values[-1])
+
     def collect(self, t: Any, index: int | Any, key: int, value: Number) -> None:
         """Add to an entry of node t, or to sum number `key` if there is one for all nodes."""
         with self.machine.builder.if_else(self.in_time) as (yes, no):
@@ -97,6 +118,15 @@ class Output(Input):
                 self.add(self.row(t), index, value)
             with no:
                 self.sums[key].set(self.sums[key].get() + value)
+
+    def collect_run(self, t: Any, first: int, values: Sequence[Number]) -> None:
+        """The same for entries that follow one another, each with the sum of its own number."""
+        with self.machine.builder.if_else(self.in_time) as (yes, no):
+            with yes:
+                self.add_run(self.row(t), first, values)
+            with no:
+                for state, value in zip(self.sums[first:], values, strict=False):
+                    state.set(state.get() + value)
 
     def finish(self, indices: list[Any]) -> None:
         """Add the sums to their entries."""
@@ -277,13 +307,8 @@ class Equations:
         weights = [self.weight(t, q) for q in range(problem.n_equations)]
         rows = []
         for q, weight in enumerate(weights):
-            weighted = [weight * each for each in shrink]
-            rows.append(
-                [
-                    weighted[i] * self.coefficients.get(row, q * problem.m + i)
-                    for i in range(problem.m)
-                ]
-            )
+            given = self.coefficients.run(row, q * problem.m, problem.m)
+            rows.append([weight * s * c for s, c in zip(shrink, given, strict=True)])
         return rows, weights
 
 

@@ -142,7 +142,8 @@ def _descend(n_parts: int, *kinds: Any) -> Any:
                     for i, state in enumerate(sums):
                         state.set(state.get() + p.other(state.get()) * p.turn(i))
             goal = sides[2].row(t)
-            total = [p.there(t, shrink[i] * sides[2].get(goal, i)) for i in range(p.m)]
+            given = sides[2].run(goal, 0, p.m)
+            total = [p.there(t, s * g) for s, g in zip(shrink, given, strict=True)]
             _add_equation_residual(p, equations, sides[0], t, shrink, here, total, squares)
             after = load(builder.select(p.has_next(t), p.plus(t, 1), t))
             carried: list[Number] = [0.0] * p.m
