@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-LEAST = 2**14  # numbers; smaller arrays get memory that malloc has at hand
+LEAST = 2**10  # numbers; smaller arrays get memory that malloc has at hand
 MOST = 2**23  # numbers that are remembered in all, in use or not ...
-_MANY = 64  # ... and blocks, through which every call looks
+_MANY = 32  # ... and blocks, through which every call looks
 _SPARE = 0.25  # by how much a block may be too large
 _LINE = 8  # numbers
 

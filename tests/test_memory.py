@@ -88,10 +88,10 @@ def test_what_is_remembered_is_bounded_and_the_newest(pool):
 
 def test_few_blocks_are_looked_through(pool):
     arrays = [empty(SIZE) for _ in range(200)]
-    assert pool.size() < 100 * SIZE
+    assert pool.size() < 50 * SIZE
     numbers = [weakref.ref(array.base) for array in arrays]
     del arrays
-    assert sum(each() is not None for each in numbers) < 100
+    assert sum(each() is not None for each in numbers) < 50
 
 
 def test_a_thread_gets_its_own_back():

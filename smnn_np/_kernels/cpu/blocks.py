@@ -211,7 +211,7 @@ def solve_blocks(
         _share(valid, half > 0, verdict, block, abreast, share)
         triangle = triangles[block * apart :]
         if fresh and share.any():
-            kernel.factorize(rows, listed, block, triangle, by_qr, failed)
+            kernel.factorize(rows, listed, block, rhs, initial, target, triangle, by_qr, x, failed)
             _refuse_steps(rows, listed, block, failed, abreast)
             _note_failures(rows, listed.size, block, failed, status, share)
         if not share.any():
@@ -228,7 +228,8 @@ def solve_blocks(
             earlier, before = norms[correction % 3], norms[(correction + 1) % 3]
             now = norms[(correction + 2) % 3]
             if correction == 0 and len(rows.sizes) > 0:
-                kernel.begin(rows, listed, block, rhs, initial, target, triangle, z, start, x)
+                if not (fresh and kernel.begins(rows, by_qr)):
+                    kernel.begin(rows, listed, block, rhs, initial, target, triangle, z, start, x)
             else:
                 kernel.descend(
                     rows, listed, block, rhs, initial, target, triangle, z, start, half, parts,

@@ -13,15 +13,23 @@ from typing import Any
 
 from numba.extending import overload
 
+from ..jit import njit
 from . import general, unrolled
 from .general.rows import HELPER
 
 
-def factorize(rows, listed, block, triangle, by_qr, failed):
+def factorize(rows, listed, block, rhs, initial, target, triangle, by_qr, x, failed):
     """Triangularize the rows if `by_qr` is of length 1, else factorize the normal matrix.
 
-    failed (W,) receives -1 or the node of a bad pivot.
+    failed (W,) receives -1 or the node of a bad pivot. Where `begins`, x receives what it would
+    from `begin`.
     """
+
+
+@njit(**HELPER)
+def begins(rows, by_qr):
+    """Whether a factorization begins to solve: the unrolled Cholesky, while it has its rows."""
+    return len(rows.sizes) > 0 and len(by_qr) == 0
 
 
 def begin(rows, listed, block, rhs, initial, target, triangle, z, start, x):
@@ -46,18 +54,24 @@ def _are_unrolled(rows: Any) -> bool:
 
 
 @overload(factorize, jit_options=HELPER)
-def _factorize(rows, listed, block, triangle, by_qr, failed):  # type: ignore[no-untyped-def]
-    if _are_unrolled(rows):
+def _factorize(  # type: ignore[no-untyped-def]
+    rows, listed, block, rhs, initial, target, triangle, by_qr, x, failed
+):
+    if not _are_unrolled(rows):
         if len(by_qr):
-            return lambda rows, listed, block, triangle, by_qr, failed: unrolled.factor_qr(
-                rows, listed, block, triangle, failed
+            return lambda rows, listed, block, rhs, initial, target, triangle, by_qr, x, failed: (
+                general.factor_qr(rows, listed, block, triangle, failed)
             )
-        return lambda rows, listed, block, triangle, by_qr, failed: unrolled.factor_cholesky(
-            rows, listed, block, triangle, failed
+        return lambda rows, listed, block, rhs, initial, target, triangle, by_qr, x, failed: (
+            general.factor_cholesky(rows, listed, block, triangle, failed)
         )
     if len(by_qr):
-        return general.factor_qr.py_func
-    return general.factor_cholesky.py_func
+        return lambda rows, listed, block, rhs, initial, target, triangle, by_qr, x, failed: (
+            unrolled.factor_qr(rows, listed, block, triangle, failed)
+        )
+    return lambda rows, listed, block, rhs, initial, target, triangle, by_qr, x, failed: (
+        unrolled.factor_cholesky(rows, listed, block, rhs, initial, target, triangle, x, failed)
+    )
 
 
 @overload(begin, jit_options=HELPER)

@@ -9,7 +9,6 @@ from ...trust import PIVOT
 from .lanes import row_add, row_multiply, row_set, row_sub
 from .rows import (
     HELPER,
-    OPTIONS,
     fill_central,
     fill_equations,
     fill_link,
@@ -141,8 +140,8 @@ def _eliminate(rows, front, n, stride, t, taken, inverse, ones, triangle, at, fa
             taken[x] = taken[from_x] - front[diagonal] if k + m < n else 0.0
 
 
-@njit(**OPTIONS)
-def factor_cholesky(rows, listed, block, triangle, by_qr, failed):
+@njit(**HELPER)
+def factor_cholesky(rows, listed, block, triangle, failed):
     """Factorize one block; failed (W,) receives -1 or the node of a bad pivot."""
     lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
     m = n_dims(rows) * orders

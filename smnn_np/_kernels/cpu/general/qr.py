@@ -14,7 +14,6 @@ from ...jit import njit
 from .lanes import row_rotate, row_set
 from .rows import (
     HELPER,
-    OPTIONS,
     fill_central,
     fill_equations,
     fill_link,
@@ -111,8 +110,8 @@ def _finish_node(rows, front, n, stride, t, inverse, zeros, ones, triangle, at, 
     shift_front(rows, n, stride, ones, zeros, front)
 
 
-@njit(**OPTIONS)
-def factor_qr(rows, listed, block, triangle, by_qr, failed):
+@njit(**HELPER)
+def factor_qr(rows, listed, block, triangle, failed):
     """Factorize one block; failed (W,) receives -1 or the node of an unusable pivot."""
     n_lanes, orders = len(rows.lanes), n_orders(rows)
     m = n_dims(rows) * orders

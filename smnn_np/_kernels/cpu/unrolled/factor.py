@@ -13,6 +13,7 @@ from numba.extending import intrinsic
 from ...trust import PIVOT
 from ...unit_link import link_products, link_triangle
 from .problem import Equations, InitialWeights, Problem, Scale, place_of_row, triangle_at
+from .solve import FirstDescent
 from .staged import DOUBLE, Lanes, Matrix, Number, is_zero, powers
 
 
@@ -97,13 +98,19 @@ def _note_failure(p: Problem, failed: Any, good: Any, t: Any) -> None:
 
 
 @intrinsic
-def factor_cholesky(typingctx, rows, listed, block, triangle, failed):  # type: ignore[no-untyped-def]
-    """Factorize the normal matrix of one block; failed (W,) receives -1 or a node."""
+def factor_cholesky(  # type: ignore[no-untyped-def]
+    typingctx, rows, listed, block, rhs, initial, target, triangle, x, failed
+):
+    """Factorize the normal matrix of one block; failed (W,) receives -1 or a node.
+
+    x receives ``U^-T (target + A^T b)``: each row of U is used as soon as it is made.
+    """
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
         p = Problem(context, builder, signature.args, args)
-        data, failed_at = p.data(triangle, args[3]), p.data(failed, args[4])
-        equations, initial = Equations(p), InitialWeights(p)
+        data, failed_at = p.data(triangle, args[6]), p.data(failed, args[8])
+        equations, weights = Equations(p), InitialWeights(p)
+        first = FirstDescent(p, signature.args, args, p.data(x, args[7]))
         front, scale, broken = _Front(p), Scale(p), p.machine.state(-1.0)
         # What eliminations took from the diagonal of the normal matrix: a pivot that is tiny beside
         # the entry it came from is noise.
@@ -115,7 +122,7 @@ def factor_cholesky(typingctx, rows, listed, block, triangle, failed):  # type: 
                 for v in range(p.n_dims):
                     for r in range(p.n_orders):
                         i = p.column(v, r)
-                        entry = initial.at(t, v, r) * shrink[i]
+                        entry = weights.at(t, v, r) * shrink[i]
                         front.states[i][0].set(front.states[i][0].get() + entry * entry)
             if is_last and p.n_ends == 2:
                 front.add_other()
@@ -123,13 +130,16 @@ def factor_cholesky(typingctx, rows, listed, block, triangle, failed):  # type: 
                     lost.set(lost.get() + p.other(lost.get()))
             weight = 0.0 if is_last else p.link_weight(t)
             near, cross, far = _link_blocks(p, weight * weight, ratio)
-            upper = _add_products(p, front.get(), near, equations.at(t, shrink)[0])
+            here = equations.at(t, shrink)
+            upper = _add_products(p, front.get(), near, here[0])
             tiny = [
                 (row[0] + lost.get()) * (p.m * PIVOT)
                 for row, lost in zip(upper, taken, strict=True)
             ]
             before = [far[i][i] for i in range(p.m)]
-            good = _eliminate(p, upper, cross, far, tiny, data, triangle_at(p, t))
+            sums = first.begin_node(t, is_last, shrink, here, weights)
+            good = _eliminate(p, upper, cross, far, tiny, sums, data, triangle_at(p, t))
+            first.finish_node(t, sums)
             _note_failure(p, broken, good, t)
             if is_last:
                 return
@@ -144,7 +154,7 @@ def factor_cholesky(typingctx, rows, listed, block, triangle, failed):  # type: 
         _finish(p, broken, failed_at)
         return context.get_dummy_value()
 
-    return types.void(rows, listed, block, triangle, failed), codegen
+    return types.void(rows, listed, block, rhs, initial, target, triangle, x, failed), codegen
 
 
 def _add_products(p: Problem, front: Matrix, near: Matrix, equations: Matrix) -> Matrix:
@@ -160,11 +170,13 @@ def _add_products(p: Problem, front: Matrix, near: Matrix, equations: Matrix) ->
 
 
 def _eliminate(
-    p: Problem, upper: Matrix, cross: Matrix, far: Matrix, tiny: list[Lanes], data: Any, at: Any
-) -> Any:
+    p: Problem, upper: Matrix, cross: Matrix, far: Matrix, tiny: list[Lanes], sums: list[Number],
+    data: Any, at: Any,
+) -> Any:  # fmt: skip
     """Write ``D^-1`` and U of ``U^T D U``, leave the next front in `far`; returns good pivots.
 
-    No square root: what the chain from pivot to pivot waits for is one division.
+    Solves on the way: sums (2 m,) are those of a right side, at this node and at the next. No
+    square root: what the chain from pivot to pivot waits for is one division.
     """
     machine, m, good = p.machine, p.m, None
     for k in range(m):
@@ -180,6 +192,7 @@ def _eliminate(
             factor = unit[i - k - 1]
             if is_zero(factor):
                 continue
+            sums[i] = sums[i] - factor * sums[k]
             for j in range(i, 2 * m):
                 product = factor * values[j - k - 1]
                 if i >= m:

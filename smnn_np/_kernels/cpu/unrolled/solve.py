@@ -139,12 +139,9 @@ def _descend(n_parts: int, *kinds: Any) -> Any:
             _add_initial_residual(p, weights, sides[1], t, shrink, here, sums, squares[2])
             if p.n_ends == 2:
                 with builder.if_then(p.meeting(t)):
-                    for i, state in enumerate(sums):
-                        state.set(state.get() + p.other(state.get()) * p.turn(i))
-            goal = sides[2].row(t)
-            given = sides[2].run(goal, 0, p.m)
-            total = [p.there(t, s * g) for s, g in zip(shrink, given, strict=True)]
-            _add_equation_residual(p, equations, sides[0], t, shrink, here, total, squares)
+                    _add_other(p, sums)
+            total = _target(p, sides[2], t, shrink)
+            _add_equation_residual(p, equations.at(t, shrink), sides[0], t, here, total, squares)
             after = load(builder.select(p.has_next(t), p.plus(t, 1), t))
             carried: list[Number] = [0.0] * p.m
             if n_parts:
@@ -152,7 +149,7 @@ def _descend(n_parts: int, *kinds: Any) -> Any:
                 total = [a + b for a, b in zip(total, near, strict=True)]
             # What the node before it passes on comes last: all else can be summed meanwhile.
             total = [a + state.get() for a, state in zip(total, sums, strict=True)]
-            _eliminate(p, data, triangle_at(p, t), total, carried)
+            _eliminate(p, _load_triangle(p, data, triangle_at(p, t))[0], total, carried)
             store_node(p, total, x_data, zero, t)
             for state, value in zip(sums, carried, strict=True):
                 state.set(value)
@@ -189,9 +186,51 @@ def _link_residual(
     return near, [each * power for each, power in zip(far, grown, strict=True)]
 
 
-def _eliminate(p: Problem, data: Any, at: Any, total: list[Number], carried: list[Number]) -> None:
+class FirstDescent:
+    """``x = U^-T (target + A^T b)``, node by node while U is made."""
+
+    def __init__(self, p: Problem, kinds: Any, args: Any, x: Any) -> None:
+        """Take the right side from arguments 3 to 5; x is where one block goes."""
+        self.p, self.x = p, x
+        self.rhs, self.initial, self.target = (p.array(kinds[k], args[k]) for k in (3, 4, 5))
+        self.sums, self.squares = ([p.machine.state() for _ in range(n)] for n in (p.m, 4))
+
+    def begin_node(
+        self, t: Any, is_last: bool, shrink: Any, equations: Any, weights: InitialWeights
+    ) -> list[Number]:
+        """Sums (2 m,) at a node and the next, from the nodes before it and its own rows."""
+        p = self.p
+        _add_initial_residual(p, weights, self.initial, t, shrink, [], self.sums, self.squares[2])
+        if is_last:
+            _add_other(p, self.sums)
+        total = _target(p, self.target, t, shrink)
+        _add_equation_residual(p, equations, self.rhs, t, [], total, self.squares)
+        total = [a + state.get() for a, state in zip(total, self.sums, strict=True)]
+        return total + [0.0] * p.m
+
+    def finish_node(self, t: Any, sums: list[Number]) -> None:
+        """Keep what `begin_node` gave, now that the node's unknowns are eliminated."""
+        p = self.p
+        store_node(p, sums[: p.m], self.x, p.machine.integer(0), t)
+        for state, value in zip(self.sums, sums[p.m :], strict=True):
+            state.set(value)
+
+
+def _target(p: Problem, target: Any, t: Any, shrink: list[Number]) -> list[Number]:
+    """What is added to ``A^T b`` at a node, in its scaled unknowns (m,)."""
+    given = target.run(target.row(t), 0, p.m)
+    return [p.there(t, s * g) for s, g in zip(shrink, given, strict=True)]
+
+
+def _add_other(p: Problem, sums: list[Any]) -> None:
+    """At the middle: add what the other lane carries."""
+    if p.n_ends == 2:
+        for i, state in enumerate(sums):
+            state.set(state.get() + p.other(state.get()) * p.turn(i))
+
+
+def _eliminate(p: Problem, unit: Matrix, total: list[Number], carried: list[Number]) -> None:
     """Take the unknowns of a node out of those that follow, in place: one step of ``U^-T``."""
-    unit, _ = _load_triangle(p, data, at)
     for k in range(p.m):
         for j in range(k + 1, p.m):
             total[j] = total[j] - unit[k][j - k - 1] * total[k]
@@ -200,11 +239,10 @@ def _eliminate(p: Problem, data: Any, at: Any, total: list[Number], carried: lis
 
 
 def _add_equation_residual(
-    p: Problem, equations: Equations, rhs: Any, t: Any, shrink: Any, here: Any, total: Any,
-    squares: Any,
-) -> None:  # fmt: skip
-    """Add ``A^T (b - A z)`` of the equation rows of a node to total (m,), in place."""
-    rows, weights = equations.at(t, shrink)
+    p: Problem, equations: Any, rhs: Any, t: Any, here: Any, total: Any, squares: Any
+) -> None:
+    """Add ``A^T (b - A z)`` of a node's equations, as from `Equations.at`, to total (m,)."""
+    rows, weights = equations
     side = rhs.row(t)
     for q, row in enumerate(rows):
         rest = weights[q] * rhs.get(side, q)
