@@ -32,7 +32,7 @@ def check_determined(
     """
     n_steps, n_equations, n_dims, n_orders, n_initial, n_initial_orders = lengths
     full = n_steps * n_equations + n_initial * n_dims * n_initial_orders
-    if full >= n_dims * n_orders and all(weight.min() > 0 for weight in weights):
+    if full >= n_dims * n_orders and all(map(_are_positive, weights)):
         return
     equation, initial, smooth = weights
     rows = _count_nonzero(equation, (n_steps, n_equations))
@@ -50,6 +50,11 @@ def check_determined(
             f"with nonzero weight, at least {name} = {n_free} are wanted; add equations or "
             f"initial values"
         )
+
+
+def _are_positive(weight: NDArray) -> bool:
+    """Whether all entries are; a number is looked at without a reduction."""
+    return bool((weight.item() if weight.size == 1 else weight.min()) > 0)
 
 
 def _count_nonzero(weight: NDArray, core: tuple[int, ...]) -> NDArray:

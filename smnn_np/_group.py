@@ -153,7 +153,7 @@ class Group:
         rows, name = self.rows, self.factorization
         rounding = cpu.ROUNDING if twofold and name != "cholesky" else np.inf
         how = name == "auto", N_CORRECTIONS[name], rounding
-        series, sound = self.series[some], self._sound(some)
+        series, valid = self.series[some], self.valid[some]
         # Whether a second run finds the triangles of the first: room is for one block at least.
         held = self.keep or len(series) <= rows.n_abreast
 
@@ -162,7 +162,7 @@ class Group:
             left_side = triangle, self._apart * self.keep, fresh, (0,) * (name == "qr")
             parts = parts_of(rows, half > 0)
             return cpu.solve_blocks(
-                rows, series, sound, right_side, left_side, x, how, z, half, parts, task, *outcome
+                rows, series, valid, right_side, left_side, x, how, z, half, parts, task, *outcome
             )
 
         n_kept = run(z, 0)
@@ -201,10 +201,6 @@ class Group:
         """Numbers of a block of unknowns; row operations may touch a few beyond the last node."""
         rows = self.rows
         return rows.length * rows.n_unknowns * len(rows.lanes) + len(rows.width)
-
-    def _sound(self, some: slice) -> NDArray:
-        """Which of some series can be solved for, as far as is known."""
-        return self.valid[some] & (self._status[some] < 0)
 
     def _allocate(self, n_blocks: int) -> Array:
         """Room for the triangles of some blocks."""

@@ -28,7 +28,7 @@ from ..trust import (
     UNIT,
 )
 from . import kernel
-from .general.rows import HELPER, OPTIONS, counts
+from .general.rows import HELPER, OPTIONS, counts, series_of
 from .results import block_stride, hand_over, n_abreast, node_of
 
 BATCH = 2**13  # unknowns, of the blocks that are handed over together
@@ -46,12 +46,12 @@ def _failure(rows, failed, place):
 
 
 @njit(**HELPER)
-def _share(valid, rounded, verdict, block, abreast, share):
-    """Which lanes (W,) are solved for: those of valid series, or of those among them ROUNDED."""
-    n_ends = share.size // abreast
-    for lane in range(share.size):
+def _share(rows, valid, rounded, status, verdict, block, share):
+    """Which lanes (W,) are solved for: those of sound series, or of those among them ROUNDED."""
+    abreast, n_ends = n_abreast(rows), len(rows.ends)
+    for lane in range(len(rows.lanes)):
         k = lane // n_ends
-        on = counts(valid, block, k, abreast)
+        on = counts(valid, block, k, abreast) and status[block * abreast + k] < 0
         if on and rounded:
             on = verdict[block * abreast + k] == ROUNDED
         share[lane] = 1.0 if on else 0.0
@@ -69,11 +69,11 @@ def _note_failures(rows, n_series, block, failed, status, share):
 
 
 @njit(**HELPER)
-def _refuse_steps(rows, listed, block, failed, abreast):
+def _refuse_steps(rows, listed, block, failed):
     """Fail the lanes of series with a step that is not a positive number, at the first node."""
     for lane in range(len(rows.lanes)):
-        place = min(block * abreast + lane // len(rows.ends), listed.size - 1)
-        steps = rows.steps[min(listed[place], len(rows.steps) - 1)]
+        b = series_of(listed, block, lane, len(rows.lanes))
+        steps = rows.steps[min(b, len(rows.steps) - 1)]
         n_bad = 0
         for k in range(steps.size):
             n_bad += not 0.0 < steps[k] < np.inf
@@ -166,7 +166,7 @@ def solve_blocks(
     ``left_side = (triangle, apart, fresh, by_qr)``: the triangles of consecutive blocks are so many
     numbers apart, 0 where one room serves all of them, and are made here if `fresh`, by QR if
     `by_qr` is of length 1, by Cholesky if it is empty; status (n,) then receives -1 or the node of
-    a bad pivot, 0 where a step is not a positive number.
+    a bad pivot, or one where a step is not a positive number.
 
     ``how = (prove, n_corrections, rounding)``. With `prove`, corrections are made until the
     solution is proven, and a series for which that takes more than `n_corrections` or which does
@@ -208,11 +208,12 @@ def solve_blocks(
         start = (n_kept + block - begin) * stride
         if half == 0:
             z[start : start + stride] = 0.0
-        _share(valid, half > 0, verdict, block, abreast, share)
+        _share(rows, valid, half > 0, status, verdict, block, share)
         triangle = triangles[block * apart :]
         if fresh and share.any():
             kernel.factorize(rows, listed, block, rhs, initial, target, triangle, by_qr, x, failed)
-            _refuse_steps(rows, listed, block, failed, abreast)
+            if len(rows.sizes) == 0:  # unrolled kernels look at them themselves
+                _refuse_steps(rows, listed, block, failed)
             _note_failures(rows, listed.size, block, failed, status, share)
         if not share.any():
             begin += half > 0

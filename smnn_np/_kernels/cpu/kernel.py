@@ -48,6 +48,10 @@ def gradients(rows, listed, block, valid, rhs, initial, y, z, a, start, half, pa
     """Add the gradients in all inputs to the seven arrays of `bars`."""
 
 
+def scatter(rows, listed, block, valid, z, start, y, copy):
+    """Write the derivatives y (B, T, m) of the valid series, and a copy if it is not empty."""
+
+
 def _are_unrolled(rows: Any) -> bool:
     """Whether a type of rows carries its sizes."""
     return len(rows.types[rows.fields.index("sizes")]) > 0
@@ -119,4 +123,13 @@ def _gradients(  # type: ignore[no-untyped-def]
         unrolled.gradients(
             rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars
         )
+    )
+
+
+@overload(scatter, jit_options=HELPER)
+def _scatter(rows, listed, block, valid, z, start, y, copy):  # type: ignore[no-untyped-def]
+    if not _are_unrolled(rows):
+        return general.scatter.py_func
+    return lambda rows, listed, block, valid, z, start, y, copy: unrolled.scatter(
+        rows, listed, block, valid, z, start, y, copy
     )

@@ -81,38 +81,6 @@ def _lane_scale(rows, b, end, k):
 
 
 @njit(**HELPER)
-def _scatter(rows, listed, wanted, block, z, start, y, copy):
-    """Write the derivatives y (B, T, m) of a block from its scaled unknowns z.
-
-    A copy that is not empty receives the same.
-    """
-    twice = copy.size > 0
-    n_lanes, n_ends = len(rows.lanes), len(rows.ends)
-    if y.size == 0:
-        return
-    dims, orders = rows.coefficients.shape[3], rows.coefficients.shape[4]
-    for lane in range(n_lanes):
-        place, end = block * n_abreast(rows) + lane // n_ends, lane % n_ends
-        if place >= listed.size or not wanted[place]:
-            continue
-        b = listed[place]
-        for k in range(rows.length):
-            t = node_of(rows, end, k)
-            if t >= rows.n_nodes or (end == 1 and k == rows.length - 1):
-                continue  # not there, or the other lane's
-            inverse = 1.0 / _lane_scale(rows, b, end, k)
-            at = start + k * dims * orders * n_lanes + lane
-            for v in range(dims):
-                power = 1.0
-                for r in range(orders):
-                    y[b, t, v * orders + r] = value = z[at] * power
-                    if twice:
-                        copy[b, t, v * orders + r] = value
-                    power *= inverse
-                    at += n_lanes
-
-
-@njit(**HELPER)
 def _clear(flat, per_series, listed, wanted, begin, end):
     """Set the gradients that belong to some series to zero."""
     place = begin
@@ -205,9 +173,9 @@ def _hand_over(  # type: ignore[no-untyped-def]
         for block in range(begin, end):
             start = (first + block - begin) * stride
             rounded = _is_rounded(verdict, block, n_abreast(rows))
-            if not task.pull:
-                _scatter(rows, listed, wanted, block, z, start, task.y, task.copy)
-            elif not rounded:
+            if not task.pull and task.y.size > 0:
+                kernel.scatter(rows, listed, block, wanted, z, start, task.y, task.copy)
+            elif task.pull and not rounded:
                 kernel.gradients(
                     rows, listed, block, wanted, task.rhs, task.initial, task.y, z, z, start, 0,
                     parts, task.bars,

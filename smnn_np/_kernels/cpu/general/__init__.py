@@ -9,6 +9,7 @@ front, QR a triangle of its rows.
 from .cholesky import factor_cholesky
 from .gradient import gradients
 from .qr import factor_qr
+from .scatter import scatter
 from .solve import ascend, descend
 
-__all__ = ["ascend", "descend", "factor_cholesky", "factor_qr", "gradients"]
+__all__ = ["ascend", "descend", "factor_cholesky", "factor_qr", "gradients", "scatter"]

@@ -7,6 +7,7 @@ faster.
 
 from .factor import factor_cholesky, factor_qr
 from .gradient import gradients
+from .scatter import scatter
 from .solve import ascend, begin, descend
 
-__all__ = ["ascend", "begin", "descend", "factor_cholesky", "factor_qr", "gradients"]
+__all__ = ["ascend", "begin", "descend", "factor_cholesky", "factor_qr", "gradients", "scatter"]

@@ -89,7 +89,7 @@ def _finish(p: Problem, failed: Any, failed_at: Any) -> None:
 
 
 def _note_failure(p: Problem, failed: Any, good: Any, t: Any) -> None:
-    """Remember the first node with an unusable pivot."""
+    """Remember the first node with an unusable pivot or step."""
     machine, builder = p.machine, p.machine.builder
     node = machine.spread(builder.sitofp(t, DOUBLE))
     fresh = machine.compare("<", failed.get(), 0.0)
@@ -117,6 +117,7 @@ def factor_cholesky(  # type: ignore[no-untyped-def]
         taken = [p.machine.state() for _ in range(p.m)]
 
         def pass_node(t: Any, is_last: bool) -> None:
+            sound = scale.is_sound()
             shrink, ratio = scale.advance(t)
             with builder.if_then(builder.icmp_signed("<", t, p.n_initial)):
                 for v in range(p.n_dims):
@@ -140,7 +141,7 @@ def factor_cholesky(  # type: ignore[no-untyped-def]
             sums = first.begin_node(t, is_last, shrink, here, weights)
             good = _eliminate(p, upper, cross, far, tiny, sums, data, triangle_at(p, t))
             first.finish_node(t, sums)
-            _note_failure(p, broken, good, t)
+            _note_failure(p, broken, builder.and_(good, sound), t)
             if is_last:
                 return
             front.set([far[i][i:] for i in range(p.m)])
@@ -214,6 +215,7 @@ def factor_qr(typingctx, rows, listed, block, triangle, failed):  # type: ignore
         equations, initial = Equations(p), InitialWeights(p)
         front, scale, broken = _Front(p), Scale(p), p.machine.state(-1.0)
         with p.machine.loop(p.n_nodes) as t:
+            sound = scale.is_sound()
             shrink, ratio = scale.advance(t)
             with builder.if_then(builder.icmp_signed("<", t, p.n_initial)):
                 merged: Matrix = front.get()
@@ -233,7 +235,7 @@ def factor_qr(typingctx, rows, listed, block, triangle, failed):  # type: ignore
             finished, carried = _merge_links(p, near, p.link(t), ratio)
             good = _store_rows(p, finished, data, triangle_at(p, t))
             front.set(carried)
-            _note_failure(p, broken, good, t)
+            _note_failure(p, broken, builder.and_(good, sound), t)
         _finish(p, broken, failed_at)
         return context.get_dummy_value()
 

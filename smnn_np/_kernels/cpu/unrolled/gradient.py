@@ -17,7 +17,8 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
-from .problem import Equations, InitialWeights, Output, Problem, Scale
+from .arrays import Output
+from .problem import Equations, InitialWeights, Problem, Scale
 from .solve import load_parts, measure_links, set_parts, subtract_row
 from .staged import Lanes, Number, dot, powers
 
@@ -41,7 +42,15 @@ def gradients(  # type: ignore[no-untyped-def]
         n_sums = (p.n_equations * p.m, p.n_equations, 0, 1, p.n_equations, 0, 1)
         courses = (*[p.nodes] * 3, p.gaps, *[p.nodes] * 2, p.gaps)
         outputs = [
-            Output(p, kind, builder.extract_value(args[12], k), wanted, n_sums[k], courses[k])
+            Output(
+                p.machine,
+                kind,
+                builder.extract_value(args[12], k),
+                p.series,
+                courses[k],
+                wanted,
+                n_sums[k],
+            )
             for k, kind in enumerate(bars.types)
         ]
         c_bar, d_bar, u_bar, s_bar, *weight_bars = outputs
