@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from itertools import count, pairwise
@@ -74,5 +74,6 @@ def in_parallel(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[R
     try:
         first = work(parts[0])
     finally:
-        wait(others)  # they write to arrays that the caller is about to let go
+        for other in others:  # they write to arrays that the caller is about to let go
+            other.exception()
     return [first, *(other.result() for other in others)]
