@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 from ...trust import PIVOT
 from ...unit_link import link_products, link_triangle
 from .problem import Equations, InitialWeights, Problem, Scale, place_of_row, triangle_at
-from .staged import DOUBLE, Lanes, Matrix, Number, is_zero, powers
+from .staged import DOUBLE, Lanes, Matrix, Number, is_one, is_zero, powers
 
 
 def _link_blocks(p: Problem, square: Number, ratio: Lanes) -> tuple[Matrix, Matrix, Matrix]:
@@ -253,8 +253,9 @@ def _merge_links(
                 row[p.column(v, o)] = float(near_rows[r, o])
                 row[m + p.column(v, o)] = float(far_rows[r, o]) * grown[o]
             _merge(p, front, square, row)
-    for row in front[m:]:
-        row.normalize(p)
+    assert all(is_one(row.entries[0]) for row in front[m:-1])
+    weight, (lead,) = front[-1].weight, front[-1].entries
+    front[-1] = _Held(weight * lead * lead, [1.0])
     return front[:m], front[m:]
 
 
@@ -276,7 +277,6 @@ class _Held:
         ``v' = v w / w'``. That ``w' a' a'^T + v' b' b'^T`` is the former sum is easily checked.
         """
         machine, lead, x = p.machine, self.entries[0], row[0]
-        raw = isinstance(lead, Lanes)
         pull = weight * x
         total = self.weight * lead * lead + pull * x
         # Both may begin with 0: then the other row goes on as it is.
@@ -284,7 +284,7 @@ class _Held:
         inverse = 1.0 / total
         ratio = machine.select(some, self.weight * inverse, 1.0)
         take = machine.select(some, pull * inverse, 0.0)
-        if raw:
+        if not is_one(lead):
             lead = machine.select(some, lead, 1.0)
             # ... but what this row knows would be lost.
             lost = machine.builder.and_(
@@ -298,15 +298,6 @@ class _Held:
         ]
         self.entries[0], self.weight, self.inverse = 1.0, total, inverse
         return weight * ratio, left
-
-    def normalize(self, p: Problem) -> None:
-        """Make the first entry 1."""
-        lead, *others = self.entries
-        if isinstance(lead, Lanes):
-            self.weight = self.weight * lead * lead
-            if others:
-                self.entries[1:] = [value / lead for value in others]
-            self.entries[0] = 1.0
 
 
 def _merge(p: Problem, front: list[_Held], weight: Number, row: list[Number]) -> None:
