@@ -169,9 +169,10 @@ class Group:
         if not n_kept:
             return None
         needed = outcome.verdict == cpu.ROUNDED
-        high = z[: n_kept * self._stride]
-        halves = np.concatenate([high, np.zeros(len(high))])
-        run(halves, len(high))
+        n_high = n_kept * self._stride
+        halves = empty(2 * n_high)
+        halves[:n_high], halves[n_high:] = z[:n_high], 0.0
+        run(halves, n_high)
         outcome.verdict[needed] = cpu.FINE
         places = self._places(needed)
         return Twofold(halves, places, needed[places])

@@ -14,7 +14,7 @@ from ...trust import PIVOT
 from ...unit_link import link_products, link_triangle
 from .problem import Equations, InitialWeights, Problem, Scale, place_of_row, triangle_at
 from .solve import FirstDescent
-from .staged import DOUBLE, Lanes, Matrix, Number, is_zero, powers
+from .staged import DOUBLE, Lanes, Matrix, Number, is_one, is_zero, powers
 
 
 def _link_blocks(p: Problem, square: Number, ratio: Lanes) -> tuple[Matrix, Matrix, Matrix]:
@@ -59,22 +59,34 @@ class _Front:
                 turn = self.p.turn(i) * self.p.turn(i + k)
                 state.set(state.get() + self.p.other(state.get()) * turn)
 
+    def held(self) -> list[_Held]:
+        """The triangle of QR: weights on the diagonal, rows that begin with 1."""
+        return [_Held(row[0], [1.0, *row[1:]]) for row in self.get()]
+
+    def hold(self, rows: list[_Held]) -> None:
+        """Put it back."""
+        self.set([[row.weight, *row.entries[1:]] for row in rows])
+
     def merge_other(self) -> None:
         """Merge the triangle of the second lane into that of the first, in both lanes."""
-        p, held = self.p, self.get()
-        turns = [p.turn(i) for i in range(p.m)]
+        p, rows = self.p, self.held()
         merged = [
-            [p.machine.mix(value, [0, 0]) * p.machine.pattern([1.0, turns[i + k]])
-             for k, value in enumerate(row)]
-            for i, row in enumerate(held)
-        ]  # fmt: skip
-        for i, row in enumerate(held):
-            second = [
-                p.machine.mix(value, [1, 1]) * p.machine.pattern([turns[i + k], 1.0])
-                for k, value in enumerate(row)
-            ]
-            _merge(p, merged, [*[0.0] * i, *second])
-        self.set(merged)
+            _Held(p.machine.mix(row.weight, [0, 0]), self._turned(i, [0, 0]))
+            for i, row in enumerate(rows)
+        ]
+        for i, row in enumerate(rows):
+            second = [*[0.0] * i, *self._turned(i, [1, 1])]
+            _merge(p, merged, p.machine.mix(row.weight, [1, 1]), second)
+        self.hold(merged)
+
+    def _turned(self, i: int, order: list[int]) -> list[Number]:
+        """Row i of one of two lanes, in the unknowns of either."""
+        p, out = self.p, [1.0]
+        for k, state in enumerate(self.states[i][1:], start=i + 1):
+            turn = p.turn(i) * p.turn(k)
+            signs = [1.0 if lane == source else turn for lane, source in enumerate(order)]
+            out.append(p.machine.mix(state.get(), order) * p.machine.pattern(signs))
+        return out
 
 
 def _store_row(p: Problem, triangle: Any, at: Any, k: int, unit: list[Number], inverse: Number):
@@ -218,23 +230,23 @@ def factor_qr(typingctx, rows, listed, block, triangle, failed):  # type: ignore
             sound = scale.is_sound()
             shrink, ratio = scale.advance(t)
             with builder.if_then(builder.icmp_signed("<", t, p.n_initial)):
-                merged: Matrix = front.get()
+                merged = front.held()
                 for v in range(p.n_dims):
                     for r in range(p.n_orders):
                         i = p.column(v, r)
                         row: list[Number] = [0.0] * p.m
                         row[i] = initial.at(t, v, r) * shrink[i]
-                        _merge(p, merged, row)
-                front.set(merged)
+                        _merge(p, merged, 1.0, row)
+                front.hold(merged)
             if p.n_ends == 2:
                 with builder.if_then(p.meeting(t)):
                     front.merge_other()
-            near = front.get()
+            near = front.held()
             for row in equations.at(t, shrink)[0]:
-                _merge(p, near, row)
+                _merge(p, near, 1.0, row)
             finished, carried = _merge_links(p, near, p.link(t), ratio)
             good = _store_rows(p, finished, data, triangle_at(p, t))
-            front.set(carried)
+            front.hold(carried)
             _note_failure(p, broken, builder.and_(good, sound), t)
         _finish(p, broken, failed_at)
         return context.get_dummy_value()
@@ -242,24 +254,70 @@ def factor_qr(typingctx, rows, listed, block, triangle, failed):  # type: ignore
     return types.void(rows, listed, block, triangle, failed), codegen
 
 
-def _merge_links(p: Problem, near: Matrix, weight: Lanes, ratio: Lanes) -> tuple[Matrix, Matrix]:
-    """Take in the link rows; returns the finished rows and the next front, from the diagonal on."""
-    m, grown = p.m, powers(ratio, p.n_orders)
+def _merge_links(
+    p: Problem, near: list[_Held], weight: Lanes, ratio: Lanes
+) -> tuple[list[_Held], list[_Held]]:
+    """Take in the link rows; returns the finished rows and the next front."""
+    m, grown, square = p.m, powers(ratio, p.n_orders), weight * weight
     near_rows, far_rows = link_triangle(p.n_orders)
-    front: Matrix = [[*row, *([0.0] * m)] for row in near]
-    front += [[0.0] * (m - i) for i in range(m)]
+    front = [_Held(row.weight, [*row.entries, *[0.0] * m]) for row in near]
+    front += [_Held(0.0, [0.0] * (m - i)) for i in range(m)]
     for v in range(p.n_dims):
         for r in range(p.n_orders):
             row: list[Number] = [0.0] * (2 * m)
             for o in range(r, p.n_orders):
-                row[p.column(v, o)] = weight * float(near_rows[r, o])
-                row[m + p.column(v, o)] = weight * float(far_rows[r, o]) * grown[o]
-            _merge(p, front, row)
+                row[p.column(v, o)] = float(near_rows[r, o])
+                row[m + p.column(v, o)] = float(far_rows[r, o]) * grown[o]
+            _merge(p, front, square, row)
+    assert all(is_one(row.entries[0]) for row in front[m:-1])
+    weight, (lead,) = front[-1].weight, front[-1].entries
+    front[-1] = _Held(weight * lead * lead, [1.0])
     return front[:m], front[m:]
 
 
-def _merge(p: Problem, front: Matrix, row: list[Number]) -> None:
-    """Rotate one more row into an upper triangle, by Givens rotations.
+class _Held:
+    """A row of the front: ``weight^1/2 entries``, from the pivot on.
+
+    The first entry is 1, but of a row that has come into an empty front and met no other yet.
+    `inverse` is that of the weight, as soon as two rows have met.
+    """
+
+    def __init__(self, weight: Number, entries: list[Number]) -> None:
+        self.weight, self.entries, self.inverse = weight, entries, weight
+
+    def merge(self, p: Problem, weight: Number, row: list[Number]) -> tuple[Number, list[Number]]:
+        """Rotate another row, ``weight^1/2 row``, into this one; returns what is left of it.
+
+        With ``w`` and ``a`` of this row, ``v`` and ``b`` of the other, h and x their first entries:
+        ``w' = w h^2 + v x^2``, ``a' = (w h a + v x b) / w'``, ``b' = h b - x a`` and
+        ``v' = v w / w'``. That ``w' a' a'^T + v' b' b'^T`` is the former sum is easily checked.
+        """
+        machine, lead, x = p.machine, self.entries[0], row[0]
+        pull = weight * x
+        total = self.weight * lead * lead + pull * x
+        # Both may begin with 0: then the other row goes on as it is.
+        some = machine.compare(">", total, 0.0)
+        inverse = 1.0 / total
+        ratio = machine.select(some, self.weight * inverse, 1.0)
+        take = machine.select(some, pull * inverse, 0.0)
+        if not is_one(lead):
+            lead = machine.select(some, lead, 1.0)
+            # ... but what this row knows would be lost.
+            lost = machine.builder.and_(
+                machine.builder.not_(some), machine.compare(">", self.weight, 0.0)
+            )
+            total = machine.select(lost, float("nan"), total)
+        keep = ratio * lead
+        left = [lead * b - x * a for a, b in zip(self.entries[1:], row[1:], strict=True)]
+        self.entries[1:] = [
+            keep * a + take * b for a, b in zip(self.entries[1:], row[1:], strict=True)
+        ]
+        self.entries[0], self.weight, self.inverse = 1.0, total, inverse
+        return weight * ratio, left
+
+
+def _merge(p: Problem, front: list[_Held], weight: Number, row: list[Number]) -> None:
+    """Rotate one more row into an upper triangle, by Givens rotations without square roots.
 
     Rotations are accurate row by row whatever the sizes and the order of the rows (see
     `general.qr`): nothing needs to be sorted.
@@ -267,35 +325,19 @@ def _merge(p: Problem, front: Matrix, row: list[Number]) -> None:
     for k, held in enumerate(front):
         if is_zero(row[k]):
             continue
-        if is_zero(held[0]):
-            front[k] = row[k:]
+        if is_zero(held.weight):
+            front[k] = _Held(weight, row[k:])
             return
-        cosine, sine, held[0] = _rotation(p, held[0], row[k])
-        for j in range(1, len(held)):
-            above, below = held[j], row[k + j]
-            held[j] = cosine * above + sine * below
-            row[k + j] = cosine * below - sine * above
+        weight, row[k + 1 :] = held.merge(p, weight, row[k:])
 
 
-def _rotation(p: Problem, above: Lanes, below: Lanes) -> tuple[Lanes, Lanes, Lanes]:
-    """Cosine, sine and length of a pair of numbers; no rotation where both are zero."""
-    machine = p.machine
-    square = above * above + below * below
-    some = machine.compare(">", square, 0.0)
-    inverse = machine.select(some, 1.0 / machine.call("sqrt", square), 0.0)
-    return machine.select(some, above * inverse, 1.0), below * inverse, square * inverse
-
-
-def _store_rows(p: Problem, finished: Matrix, data: Any, at: Any) -> Any:
-    """Write D^-1 and U of the finished rows ``R = D^1/2 U``; returns good pivots."""
+def _store_rows(p: Problem, finished: list[_Held], data: Any, at: Any) -> Any:
+    """Write D^-1 and U of the finished rows; returns good pivots."""
     machine, good = p.machine, None
     for k, row in enumerate(finished):
-        inverse = 1.0 / machine.lift(row[0])
-        unit = [0.0 if is_zero(value) else value * inverse for value in row[1:]]
-        _store_row(p, data, at, k, unit, inverse * inverse)
-        size = abs(machine.lift(row[0]))
+        _store_row(p, data, at, k, row.entries[1:], row.inverse)
         sound = machine.builder.and_(
-            machine.compare(">", size, 0.0), machine.compare("<", size, float("inf"))
+            machine.compare(">", row.weight, 0.0), machine.compare("<", row.weight, float("inf"))
         )
         good = sound if good is None else machine.builder.and_(good, sound)
     return good

@@ -213,6 +213,11 @@ def is_zero(value: Number) -> bool:
     return _is(value, 0.0)
 
 
+def is_one(value: Number) -> bool:
+    """Whether an entry is structurally one."""
+    return _is(value, 1.0)
+
+
 def powers(value: Number, count: int) -> list[Number]:
     """``1, value, value^2, ...``."""
     out: list[Number] = [1.0]
