@@ -6,7 +6,7 @@ import numpy as np
 
 from ...jit import njit
 from ...trust import PIVOT
-from .lanes import row_add, row_multiply, row_set, row_sub
+from .lanes import TILE_ROWS, row_add, row_multiply, row_set, row_sub, tile_add, tile_sub
 from .rows import (
     HELPER,
     OPTIONS,
@@ -19,7 +19,10 @@ from .rows import (
     n_equations,
     n_orders,
     n_padding,
+    n_tile_columns,
     node_scale,
+    row_end,
+    row_stride,
     series_of,
     shift_front,
     splat_table,
@@ -66,14 +69,14 @@ def _add_links(rows, products, ones, stride, front):
 @njit(**HELPER)
 def _add_equations(rows, equations, stride, front):
     """Add the normal products of the equation rows of a node."""
-    lanes, n_lanes = rows.lanes, len(rows.lanes)
-    m = n_dims(rows) * n_orders(rows)
-    for q in range(n_equations(rows)):
-        row = q * (m + n_padding(rows)) * n_lanes
-        for i in range(m):
-            at = row + i * n_lanes
-            place = i * stride + i * n_lanes
-            row_add(front, place, equations, at, equations, at, m - i, lanes, rows.width)
+    n_lanes, m = len(rows.lanes), n_dims(rows) * n_orders(rows)
+    step = (m + n_padding(rows)) * n_lanes
+    for i in range(0, m, TILE_ROWS):
+        for j in range(i, m, n_tile_columns(rows)):
+            tile_add(
+                front, i * stride + j * n_lanes, stride, equations, i * n_lanes, equations,
+                j * n_lanes, step, n_equations(rows), rows.lanes, rows.width,
+            )  # fmt: skip
 
 
 @njit(**HELPER)
@@ -108,32 +111,52 @@ def _add_central(nodes, rows, listed, block, t, central, stride, front):
 
 
 @njit(**HELPER)
-def _eliminate(rows, front, n, stride, t, taken, inverse, ones, triangle, at, failed):
+def _update(rows, front, n, stride, i, scaled):
+    """Take the finished rows out of `TILE_ROWS` rows of the front, the first of them i.
+
+    Column j of the last node is zero in the rows of earlier dimensions.
+    """
+    n_lanes, orders = len(rows.lanes), n_orders(rows)
+    m = n_dims(rows) * orders
+    finished, last = min(i, m), i + TILE_ROWS - 1
+    for j in range(i, row_end(rows, last) if last < m else n, n_tile_columns(rows)):
+        k = max(0, (j - n + m) // orders * orders)
+        tile_sub(
+            front, i * stride + j * n_lanes, stride, scaled, k * stride + i * n_lanes, front,
+            k * stride + j * n_lanes, stride, finished - k, rows.lanes, rows.width,
+        )  # fmt: skip
+
+
+@njit(**HELPER)
+def _eliminate(rows, front, n, stride, t, taken, inverse, ones, scaled, triangle, failed):
     """Write D^-1 and U of the m finished rows of ``U^T D U``, and update the front.
 
     A pivot is noise where it is tiny beside its entry in the normal matrix: the diagonal of the
     front and what eliminations have `taken` (n,) from it.
     """
-    lanes, n_lanes = rows.lanes, len(rows.lanes)
+    lanes, width, n_lanes = rows.lanes, rows.width, len(rows.lanes)
     m = n_dims(rows) * n_orders(rows)
     for k in range(n):
         for lane in range(n_lanes):
             taken[k * n_lanes + lane] += front[k * stride + k * n_lanes + lane]
-    for k in range(m):
-        corner = k * stride + k * n_lanes
-        for lane in range(n_lanes):
-            pivot = front[corner + lane]
-            good = (pivot > m * PIVOT * taken[k * n_lanes + lane]) & (pivot < np.inf)
-            before = failed[lane]
-            failed[lane] = before if good or before >= 0.0 else t
-            inverse[lane] = 1.0 / pivot
-        row = at + k * stride
-        row_set(triangle, row + k * n_lanes, inverse, 0, front, corner, n - k, lanes, rows.width)
-        for i in range(k + 1, n):
-            factor, source = row + i * n_lanes, k * stride + i * n_lanes
-            place = i * stride + i * n_lanes
-            row_sub(front, place, triangle, factor, front, source, n - i, lanes, rows.width)
-        row_set(triangle, row + k * n_lanes, inverse, 0, ones, 0, 1, lanes, lanes)
+    for first in range(0, n, TILE_ROWS):
+        _update(rows, front, n, stride, first, scaled)
+        for k in range(first, min(first + TILE_ROWS, m)):
+            corner, place = k * stride + k * n_lanes, (t * m + k) * row_stride(rows) * n_lanes
+            for lane in range(n_lanes):
+                pivot = front[corner + lane]
+                good = (pivot > m * PIVOT * taken[k * n_lanes + lane]) & (pivot < np.inf)
+                before = failed[lane]
+                failed[lane] = before if good or before >= 0.0 else t
+                inverse[lane] = 1.0 / pivot
+            end = row_end(rows, k)
+            row_set(scaled, corner, inverse, 0, front, corner, end - k, lanes, width)
+            row_set(triangle, place, inverse, 0, front, corner, end - k, lanes, width)
+            row_set(triangle, place, inverse, 0, ones, 0, 1, lanes, lanes)
+            for i in range(k + 1, first + TILE_ROWS):
+                there = k * stride + i * n_lanes
+                diagonal = i * stride + i * n_lanes
+                row_sub(front, diagonal, scaled, there, front, there, end - i, lanes, width)
     for k in range(n):
         for lane in range(n_lanes):
             x, from_x = k * n_lanes + lane, (k + m) * n_lanes + lane
@@ -148,7 +171,8 @@ def factor_cholesky(rows, listed, block, triangle, by_qr, failed):
     m = n_dims(rows) * orders
     n = len(rows.nodes) * m
     stride = (n + n_padding(rows)) * n_lanes
-    front, zeros, ones = np.zeros(n * stride), np.zeros(stride), np.zeros(n_lanes)
+    front, scaled = np.zeros((n + TILE_ROWS) * stride), np.zeros(m * stride)
+    zeros, ones = np.zeros(stride), np.zeros(n_lanes)
     shrink, ratio = np.zeros(orders * n_lanes), np.zeros(orders * n_lanes)
     weight, square, inverse = np.zeros(n_lanes), np.zeros(n_lanes), np.zeros(n_lanes)
     templates, products = np.zeros(3 * orders**2 * n_lanes), np.zeros(3 * orders**2 * n_lanes)
@@ -171,6 +195,5 @@ def factor_cholesky(rows, listed, block, triangle, by_qr, failed):
             _add_links(rows, products, ones, stride, front)
         if t + 2 < rows.n_nodes:
             _add_central(rows.nodes, rows, listed, block, t, central, stride, front)
-        at = t * m * stride
-        _eliminate(rows, front, n, stride, t, taken, inverse, ones, triangle, at, failed)
+        _eliminate(rows, front, n, stride, t, taken, inverse, ones, scaled, triangle, failed)
         shift_front(rows, n, stride, ones, zeros, front)

@@ -93,6 +93,72 @@ row_sub = _row_operation(lambda b, old, product: b.fsub(old(), product, flags=_C
 row_set = _row_operation(lambda b, old, product: product)
 
 
+def _tile_operation(combine: Callable[..., Any]) -> Any:
+    """Make ``op(dst, o, apart, factors, f, source, s, step, depth, lanes, width)``.
+
+    It combines `TILE_ROWS` rows of dst, so far `apart`, over as many columns as a tile has, with
+    ``sum_k factors[f + k step + row] source[s + k step + column]``, k < depth, and holds them in
+    registers meanwhile: an entry is loaded and stored once for all k.
+    """
+
+    @intrinsic
+    def operation(typingctx, dst, o, apart, factors, f, source, s, step, depth, lanes, width):  # type: ignore[no-untyped-def]
+        n_lanes, n_wide = len(lanes), len(width)
+        intp = types.intp
+        signature = types.void(
+            dst, intp, intp, factors, intp, source, intp, intp, intp, lanes, width
+        )
+        n_vectors = tile_vectors(n_lanes, n_wide)
+
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            kinds = signature.args
+
+            def place(which, offset, shift, width):  # type: ignore[no-untyped-def]
+                at = builder.add(offset, ir.Constant(offset.type, shift))
+                return _pointer(context, builder, kinds[which], args[which], at, width)
+
+            held = []
+            for row in range(TILE_ROWS):
+                start = builder.add(args[1], builder.mul(args[2], ir.Constant(args[2].type, row)))
+                for k in range(n_vectors):
+                    target = place(0, start, k * n_wide, n_wide)
+                    held.append((target, cgutils.alloca_once_value(builder, _load(builder, target))))
+            with cgutils.for_range(builder, args[8]) as loop:
+                shift = builder.mul(loop.index, args[7])
+                left, right = builder.add(args[4], shift), builder.add(args[6], shift)
+                scalars = [
+                    _load(builder, place(3, left, row * n_lanes, n_lanes))
+                    for row in range(TILE_ROWS)
+                ]
+                if n_lanes < n_wide:
+                    scalars = [_splat(builder, each, n_wide) for each in scalars]
+                for k in range(n_vectors):
+                    column = _load(builder, place(5, right, k * n_wide, n_wide))
+                    for row, factor in enumerate(scalars):
+                        _, total = held[row * n_vectors + k]
+                        product = builder.fmul(factor, column, flags=_CONTRACT)
+                        builder.store(combine(builder, builder.load(total), product), total)
+            for target, total in held:
+                builder.store(builder.load(total), target, align=8)
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return operation
+
+
+TILE_ROWS = 3
+
+
+def tile_vectors(n_lanes: int, n_wide: int) -> int:
+    """How many vectors of a row a tile has."""
+    return 4 if n_lanes == n_wide else 2
+
+
+tile_add = _tile_operation(lambda b, old, product: b.fadd(old, product, flags=_CONTRACT))
+tile_sub = _tile_operation(lambda b, old, product: b.fsub(old, product, flags=_CONTRACT))
+
+
 @intrinsic
 def row_dot(typingctx, dst, o, a, i, b, j, count, lanes, width):  # type: ignore[no-untyped-def]
     """``dst[o] -= sum over columns of a[i + .] b[j + .]``, one sum per lane."""

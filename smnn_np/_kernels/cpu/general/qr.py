@@ -25,6 +25,8 @@ from .rows import (
     n_orders,
     n_padding,
     node_scale,
+    row_end,
+    row_stride,
     series_of,
     shift_front,
 )
@@ -59,7 +61,8 @@ def _merge_links(rows, ratio, weight, stride, front, line, cosine, sine):
                     power = weight[lane] * ratio[o * n_lanes + lane]
                     line[near + lane] = weight[lane] * rows.link_rows[row, 0, o]
                     line[far + lane] = power * rows.link_rows[row, 1, o]
-            _merge(rows, front, stride, v * orders, 2 * m, line, cosine, sine)
+            last = 2 * m if len(rows.nodes) > 2 else row_end(rows, v * orders)
+            _merge(rows, front, stride, v * orders, last, line, cosine, sine)
 
 
 @njit(**HELPER)
@@ -91,11 +94,12 @@ def _merge_central(nodes, rows, listed, block, t, central, stride, front, line, 
             for i in range(3):
                 column = i * m + v * orders + orders - (1 if i == 1 else 2)
                 line[column * n_lanes + lane] = weight * central[i]
-        _merge(rows, front, stride, v * orders, 3 * m, line, cosine, sine)
+        last = row_end(rows, v * orders)
+        _merge(rows, front, stride, v * orders, last, line, cosine, sine)
 
 
 @njit(**HELPER)
-def _finish_node(rows, front, n, stride, t, inverse, zeros, ones, triangle, at, failed):
+def _finish_node(rows, front, n, stride, t, inverse, zeros, ones, triangle, failed):
     """Write D^-1 and U of the m finished rows, and move the front on by one node."""
     lanes, n_lanes, m = rows.lanes, len(rows.lanes), n_dims(rows) * n_orders(rows)
     for i in range(m):
@@ -105,8 +109,8 @@ def _finish_node(rows, front, n, stride, t, inverse, zeros, ones, triangle, at, 
             if not (pivot != 0.0 and abs(pivot) < np.inf) and failed[lane] < 0.0:
                 failed[lane] = t
             inverse[lane] = 1.0 / pivot
-        place = at + corner
-        row_set(triangle, place, inverse, 0, front, corner, n - i, lanes, rows.width)
+        place, count = (t * m + i) * row_stride(rows) * n_lanes, row_end(rows, i) - i
+        row_set(triangle, place, inverse, 0, front, corner, count, lanes, rows.width)
         row_set(triangle, place, inverse, 0, inverse, 0, 1, lanes, lanes)
     shift_front(rows, n, stride, ones, zeros, front)
 
@@ -145,5 +149,4 @@ def factor_qr(rows, listed, block, triangle, by_qr, failed):
             _merge_central(
                 rows.nodes, rows, listed, block, t, central, stride, front, line, cosine, sine
             )  # fmt: skip
-        at = t * m * stride
-        _finish_node(rows, front, n, stride, t, inverse, zeros, ones, triangle, at, failed)
+        _finish_node(rows, front, n, stride, t, inverse, zeros, ones, triangle, failed)

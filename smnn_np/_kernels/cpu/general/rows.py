@@ -7,6 +7,7 @@ length 1 serve all their indices: every look-up is at ``min(i, n - 1)``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from numba import types
@@ -14,7 +15,7 @@ from numba.extending import intrinsic
 
 from ...inner import INNER
 from ...jit import njit
-from .lanes import row_add, row_multiply, row_set, row_sub
+from .lanes import TILE_ROWS, row_add, row_multiply, row_set, row_sub, tile_vectors
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 HELPER: dict[str, Any] = {**OPTIONS, **INNER}
@@ -46,15 +47,50 @@ def _length(axis: int) -> Any:
 n_equations, n_dims, n_orders = _length(2), _length(3), _length(4)  # Q, V, R
 
 
-@intrinsic
-def n_padding(typingctx, rows):  # type: ignore[no-untyped-def]
-    """Surplus columns that an operation on a whole row may touch."""
-    width, lanes = (len(rows.types[rows.fields.index(name)]) for name in ("width", "lanes"))
+def _number(choose: Callable[[int, int], int]) -> Any:
+    """Make ``number(rows)``, a constant that depends on the lengths of `lanes` and `width`."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return context.get_constant(types.intp, width // lanes - 1)
+    @intrinsic
+    def number(typingctx, rows):  # type: ignore[no-untyped-def]
+        n_lanes, n_wide = (
+            len(rows.types[rows.fields.index(name)]) for name in ("lanes", "width")
+        )
+        value = choose(n_lanes, n_wide)
 
-    return types.intp(rows), codegen
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            return context.get_constant(types.intp, value)
+
+        return types.intp(rows), codegen
+
+    return number
+
+
+# Columns of a tile; surplus columns that an operation on a whole row or on tiles may touch, and
+# those that one on a whole row may.
+n_tile_columns = _number(lambda lanes, wide: tile_vectors(lanes, wide) * wide // lanes)
+n_padding = _number(
+    lambda lanes, wide: max(TILE_ROWS, tile_vectors(lanes, wide) * wide // lanes) - 1
+)
+n_surplus = _number(lambda lanes, wide: wide // lanes - 1)
+
+
+@njit(**INLINE)
+def row_end(rows, i):
+    """Column behind the last one of a row of U.
+
+    Nodes t and t + p are tied dimension by dimension, and so are their unknowns in the front before
+    node t is eliminated. A row of it comes to hold the far unknowns of its own dimension and, by
+    those eliminated before, of earlier ones; those of later ones stay zero.
+    """
+    orders = n_orders(rows)
+    return (len(rows.nodes) - 1) * n_dims(rows) * orders + (i // orders + 1) * orders
+
+
+@njit(**INLINE)
+def row_stride(rows):
+    """Columns from the diagonal of U in one row to that in the next: rows end as `row_end` says."""
+    orders = n_orders(rows)
+    return (len(rows.nodes) - 1) * n_dims(rows) * orders + orders + n_surplus(rows)
 
 
 @njit(**INLINE)

@@ -26,6 +26,8 @@ from .rows import (
     n_orders,
     n_padding,
     node_scale,
+    row_end,
+    row_stride,
     scale_next,
     series_of,
     splat_table,
@@ -169,16 +171,16 @@ def _add_central_residual(nodes, rows, listed, block, t, central, z, at, half, s
 
 
 @njit(**HELPER)
-def _eliminate(rows, t, triangle, at, x, start):
+def _eliminate(rows, t, triangle, x, start):
     """Take the unknowns of node t out of those that follow: one step of ``U^-T``."""
-    lanes, n_lanes, nodes = rows.lanes, len(rows.lanes), len(rows.nodes)
+    lanes, n_lanes = rows.lanes, len(rows.lanes)
     m = n_dims(rows) * n_orders(rows)
-    stride = (nodes * m + n_padding(rows)) * n_lanes
-    n = min(nodes, rows.n_nodes - t) * m
+    n = min(len(rows.nodes), rows.n_nodes - t) * m
     for i in range(m):
-        here, row = start + i * n_lanes, at + i * stride + i * n_lanes
+        here, row = start + i * n_lanes, (t * m + i) * row_stride(rows) * n_lanes
         after, entry = here + n_lanes, row + n_lanes
-        row_sub(x, after, x, here, triangle, entry, n - i - 1, lanes, rows.width)
+        count = min(n, row_end(rows, i)) - i - 1
+        row_sub(x, after, x, here, triangle, entry, count, lanes, rows.width)
 
 
 @njit(**HELPER)
@@ -203,7 +205,6 @@ def descend(
     """
     lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
     m, columns = n_dims(rows) * orders, orders * n_lanes
-    stride = (len(rows.nodes) * m + n_padding(rows)) * n_lanes
     ones, central = np.zeros(n_lanes), np.zeros(3)
     shrink, ratio = np.zeros(columns), np.zeros(columns)
     weight, minus = np.zeros(n_lanes), np.zeros(n_lanes)
@@ -240,7 +241,7 @@ def descend(
             _add_central_residual(
                 rows.nodes, rows, listed, block, t, central, z, at, half, of_links, x, local
             )
-        _eliminate(rows, t, triangle, t * m * stride, x, local)
+        _eliminate(rows, t, triangle, x, local)
 
 
 @njit(**OPTIONS)
@@ -252,8 +253,7 @@ def ascend(rows, listed, block, triangle, x, share, z, start, half, parts, large
     ``|A x|``.
     """
     lanes, width, n_lanes, nodes = rows.lanes, rows.width, len(rows.lanes), len(rows.nodes)
-    m = n_dims(rows) * n_orders(rows)
-    stride = (nodes * m + n_padding(rows)) * n_lanes
+    m, stride = n_dims(rows) * n_orders(rows), row_stride(rows) * n_lanes
     largest[:], size[:] = 0.0, 0.0
     energy = sums[4 * n_lanes :]
     energy[:] = 0.0
@@ -261,12 +261,13 @@ def ascend(rows, listed, block, triangle, x, share, z, start, half, parts, large
         n = min(nodes, rows.n_nodes - t) * m
         at, local = t * m * stride, t * m * n_lanes
         for i in range(m - 1, -1, -1):
-            here, row = local + i * n_lanes, at + i * stride + i * n_lanes
+            here, row = local + i * n_lanes, at + i * stride
             after, entry = here + n_lanes, row + n_lanes
             for lane in range(n_lanes):
                 energy[lane] += triangle[row + lane] * x[here + lane] ** 2
             row_multiply(x, here, triangle, row, x, here, 1, lanes)
-            row_dot(x, here, triangle, entry, x, after, n - i - 1, lanes, width)
+            count = min(n, row_end(rows, i)) - i - 1
+            row_dot(x, here, triangle, entry, x, after, count, lanes, width)
         for i in range(m):
             for lane in range(n_lanes):
                 k = i * n_lanes + lane
