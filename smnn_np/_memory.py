@@ -3,7 +3,7 @@
 The first touch of each page of fresh memory costs more than what the solver computes in it, and a
 loop that trains or optimizes asks for the same sizes again and again. So the memory of large arrays
 is not given back at once: some of it waits for the next array of about that size. It starts at a
-cache line, so that SIMD loads never straddle two.
+cache line, so that SIMD loads never straddle two, and so do arrays that are too large to wait.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
 from math import prod
 from typing import NamedTuple
 
@@ -101,17 +102,25 @@ class _Lease:
 
 def empty(shape: int | tuple[int, ...]) -> Array:
     """As numpy.empty."""
-    shape = shape if isinstance(shape, tuple) else (shape,)
-    n_bytes = 8 * prod(shape)
-    if not LEAST <= n_bytes < MOST:
-        return np.empty(shape)
-    return np.asarray(_Lease(shape, n_bytes))
+    return _array(shape, np.empty)
 
 
 def zeros(shape: int | tuple[int, ...]) -> Array:
-    """As numpy.zeros."""
-    array = empty(shape)
-    if array.base is None:  # fresh memory is zero, and its pages are better touched by all threads
-        return np.zeros(shape)
-    array.fill(0.0)
+    """As numpy.zeros: fresh memory is zero, and its pages are better touched by all threads."""
+    return _array(shape, np.zeros)
+
+
+def _array(shape: int | tuple[int, ...], make: Callable[..., Array]) -> Array:
+    """As numpy's `make`, from memory that waits, or from the start of a cache line on at least."""
+    shape = shape if isinstance(shape, tuple) else (shape,)
+    size = prod(shape)
+    if 8 * size < LEAST:
+        return make(shape)
+    if 8 * size >= MOST:
+        numbers = make(size + _LINE // 8)
+        first = -numbers.__array_interface__["data"][0] % _LINE // 8
+        return numbers[first : first + size].reshape(shape)
+    array: Array = np.asarray(_Lease(shape, 8 * size))
+    if make is np.zeros:
+        array.fill(0.0)
     return array

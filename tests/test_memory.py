@@ -61,10 +61,19 @@ def test_zeros_are_zeros_in_used_memory():
     assert not zeros(SIZE).any()
 
 
-def test_small_and_huge_arrays_are_left_to_numpy(pool):
-    for size in (SIZE - 1, MOST // 8):
-        array = empty(size)
+def test_small_arrays_are_left_to_numpy(pool):
+    for make in (empty, zeros):
+        array = make(SIZE - 1)
         assert array.base is None
+        del array
+    assert pool.waiting() == 0
+
+
+def test_huge_arrays_do_not_wait(pool):
+    for make in (empty, zeros):
+        array = make((2, MOST // 16))
+        assert array.shape == (2, MOST // 16)
+        assert address(array) % 64 == 0
         del array
     assert pool.waiting() == 0
 

@@ -6,7 +6,16 @@ import numpy as np
 
 from ...jit import njit
 from ...trust import PIVOT
-from .lanes import TILE_ROWS, row_add, row_multiply, row_set, row_sub, tile_add, tile_sub
+from .lanes import (
+    TILE_ROWS,
+    row_add,
+    row_inverse,
+    row_multiply,
+    row_prefetch,
+    row_set,
+    row_sub,
+    tile_sub,
+)
 from .rows import (
     HELPER,
     OPTIONS,
@@ -21,6 +30,7 @@ from .rows import (
     n_padding,
     n_tile_columns,
     node_scale,
+    room,
     row_end,
     row_stride,
     series_of,
@@ -67,14 +77,14 @@ def _add_links(rows, products, ones, stride, front):
 
 
 @njit(**HELPER)
-def _add_equations(rows, equations, stride, front):
-    """Add the normal products of the equation rows of a node."""
+def _add_equations(rows, equations, minus, stride, front):
+    """Add the normal products of the equation rows of a node; minus (Q,) is -1."""
     n_lanes, m = len(rows.lanes), n_dims(rows) * n_orders(rows)
     step = (m + n_padding(rows)) * n_lanes
     for i in range(0, m, TILE_ROWS):
         for j in range(i, m, n_tile_columns(rows)):
-            tile_add(
-                front, i * stride + j * n_lanes, stride, equations, i * n_lanes, equations,
+            tile_sub(
+                front, i * stride + j * n_lanes, stride, minus, 0, equations, i * n_lanes,
                 j * n_lanes, step, n_equations(rows), rows.lanes, rows.width,
             )  # fmt: skip
 
@@ -111,7 +121,7 @@ def _add_central(nodes, rows, listed, block, t, central, stride, front):
 
 
 @njit(**HELPER)
-def _update(rows, front, n, stride, i, scaled):
+def _update(rows, front, n, stride, i, inverse):
     """Take the finished rows out of `TILE_ROWS` rows of the front, the first of them i.
 
     Column j of the last node is zero in the rows of earlier dimensions.
@@ -121,42 +131,53 @@ def _update(rows, front, n, stride, i, scaled):
     finished, last = min(i, m), i + TILE_ROWS - 1
     for j in range(i, row_end(rows, last) if last < m else n, n_tile_columns(rows)):
         k = max(0, (j - n + m) // orders * orders)
+        left, right = k * stride + i * n_lanes, k * stride + j * n_lanes
         tile_sub(
-            front, i * stride + j * n_lanes, stride, scaled, k * stride + i * n_lanes, front,
-            k * stride + j * n_lanes, stride, finished - k, rows.lanes, rows.width,
+            front, i * stride + j * n_lanes, stride, inverse, k * n_lanes, front, left, right,
+            stride, finished - k, rows.lanes, rows.width,
         )  # fmt: skip
 
 
 @njit(**HELPER)
-def _eliminate(rows, front, n, stride, t, taken, inverse, ones, scaled, triangle, failed):
+def _finish_row(rows, front, stride, t, k, last, inverse, ones, triangle):
+    """Write a finished row, and take it out of the next ones of its tile, up to `last`."""
+    lanes, width, n_lanes = rows.lanes, rows.width, len(rows.lanes)
+    m = n_dims(rows) * n_orders(rows)
+    corner, place = k * stride + k * n_lanes, (t * m + k) * row_stride(rows) * n_lanes
+    row_inverse(inverse, k * n_lanes, front, corner, lanes)
+    end = row_end(rows, k)
+    row_prefetch(triangle, place + m * row_stride(rows) * n_lanes, end - k, lanes)
+    row_set(triangle, place, inverse, k * n_lanes, front, corner, end - k, lanes, width)
+    for i in range(k + 1, last):
+        here, diagonal = corner + (i - k) * n_lanes, i * stride + i * n_lanes
+        factor = place + (i - k) * n_lanes
+        row_sub(front, diagonal, triangle, factor, front, here, end - i, lanes, width)
+    row_set(triangle, place, inverse, k * n_lanes, ones, 0, 1, lanes, lanes)
+
+
+@njit(**HELPER)
+def _eliminate(rows, front, n, stride, t, taken, inverse, ones, triangle, failed):
     """Write D^-1 and U of the m finished rows of ``U^T D U``, and update the front.
 
     A pivot is noise where it is tiny beside its entry in the normal matrix: the diagonal of the
     front and what eliminations have `taken` (n,) from it.
     """
-    lanes, width, n_lanes = rows.lanes, rows.width, len(rows.lanes)
-    m = n_dims(rows) * n_orders(rows)
+    n_lanes, m = len(rows.lanes), n_dims(rows) * n_orders(rows)
     for k in range(n):
         for lane in range(n_lanes):
             taken[k * n_lanes + lane] += front[k * stride + k * n_lanes + lane]
     for first in range(0, n, TILE_ROWS):
-        _update(rows, front, n, stride, first, scaled)
+        _update(rows, front, n, stride, first, inverse)
         for k in range(first, min(first + TILE_ROWS, m)):
-            corner, place = k * stride + k * n_lanes, (t * m + k) * row_stride(rows) * n_lanes
-            for lane in range(n_lanes):
-                pivot = front[corner + lane]
-                good = (pivot > m * PIVOT * taken[k * n_lanes + lane]) & (pivot < np.inf)
-                before = failed[lane]
-                failed[lane] = before if good or before >= 0.0 else t
-                inverse[lane] = 1.0 / pivot
-            end = row_end(rows, k)
-            row_set(scaled, corner, inverse, 0, front, corner, end - k, lanes, width)
-            row_set(triangle, place, inverse, 0, front, corner, end - k, lanes, width)
-            row_set(triangle, place, inverse, 0, ones, 0, 1, lanes, lanes)
-            for i in range(k + 1, first + TILE_ROWS):
-                there = k * stride + i * n_lanes
-                diagonal = i * stride + i * n_lanes
-                row_sub(front, diagonal, scaled, there, front, there, end - i, lanes, width)
+            _finish_row(
+                rows, front, stride, t, k, first + TILE_ROWS, inverse, ones, triangle
+            )  # fmt: skip
+    for k in range(m):
+        for lane in range(n_lanes):
+            pivot = front[k * stride + k * n_lanes + lane]
+            good = (pivot > m * PIVOT * taken[k * n_lanes + lane]) & (pivot < np.inf)
+            before = failed[lane]
+            failed[lane] = before if good or before >= 0.0 else t
     for k in range(n):
         for lane in range(n_lanes):
             x, from_x = k * n_lanes + lane, (k + m) * n_lanes + lane
@@ -171,22 +192,23 @@ def factor_cholesky(rows, listed, block, triangle, by_qr, failed):
     m = n_dims(rows) * orders
     n = len(rows.nodes) * m
     stride = (n + n_padding(rows)) * n_lanes
-    front, scaled = np.zeros((n + TILE_ROWS) * stride), np.zeros(m * stride)
-    zeros, ones = np.zeros(stride), np.zeros(n_lanes)
-    shrink, ratio = np.zeros(orders * n_lanes), np.zeros(orders * n_lanes)
-    weight, square, inverse = np.zeros(n_lanes), np.zeros(n_lanes), np.zeros(n_lanes)
-    templates, products = np.zeros(3 * orders**2 * n_lanes), np.zeros(3 * orders**2 * n_lanes)
-    scratch, central = np.zeros(orders * n_lanes), np.zeros(3)
-    weights = np.zeros(n_equations(rows) * n_lanes)
-    equations = np.zeros(n_equations(rows) * (m + n_padding(rows)) * n_lanes)
-    taken = np.zeros(n * n_lanes)
+    front, zeros = room((n + TILE_ROWS) * stride), room(stride)
+    ones, minus = room(n_lanes), room(n_equations(rows) * n_lanes)
+    shrink, ratio = room(orders * n_lanes), room(orders * n_lanes)
+    weight, square, inverse = room(n_lanes), room(n_lanes), room(m * n_lanes)
+    templates, products = room(3 * orders**2 * n_lanes), room(3 * orders**2 * n_lanes)
+    scratch, central = room(orders * n_lanes), room(3)
+    weights = room(n_equations(rows) * n_lanes)
+    equations = room(n_equations(rows) * (m + n_padding(rows)) * n_lanes)
+    starts, scaled = np.zeros(n_lanes, np.int64), room(orders * n_lanes)
+    taken = room(n * n_lanes)
     splat_table(rows.link_products.ravel(), lanes, templates)
-    ones[:] = 1.0
+    ones[:], minus[:] = 1.0, -1.0
     failed[:] = -1.0
     for t in range(rows.n_nodes):
         fill_node(rows, listed, block, t, shrink)
-        fill_equations(rows, listed, block, t, shrink, weights, equations)
-        _add_equations(rows, equations, stride, front)
+        fill_equations(rows, listed, block, t, shrink, weights, starts, scaled, equations)
+        _add_equations(rows, equations, minus, stride, front)
         if t < rows.n_initial_steps:
             _add_initial(rows, listed, block, t, stride, front)
         if t + 1 < rows.n_nodes:
@@ -195,5 +217,5 @@ def factor_cholesky(rows, listed, block, triangle, by_qr, failed):
             _add_links(rows, products, ones, stride, front)
         if t + 2 < rows.n_nodes:
             _add_central(rows.nodes, rows, listed, block, t, central, stride, front)
-        _eliminate(rows, front, n, stride, t, taken, inverse, ones, scaled, triangle, failed)
+        _eliminate(rows, front, n, stride, t, taken, inverse, ones, triangle, failed)
         shift_front(rows, n, stride, ones, zeros, front)

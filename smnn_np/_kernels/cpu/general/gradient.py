@@ -28,6 +28,7 @@ from .rows import (
     n_orders,
     n_padding,
     node_scale,
+    room,
     series_of,
     splat_table,
 )
@@ -209,19 +210,20 @@ def gradients(rows, listed, block, valid, rhs, initial, y, z, a, start, half, pa
     """
     lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
     m, columns = n_dims(rows) * orders, orders * n_lanes
-    ones, central = np.zeros(n_lanes), np.zeros(3)
+    ones, central = room(n_lanes), room(3)
     ones[:] = 1.0
-    shrink, ratio = np.zeros(columns), np.zeros(columns)
-    weight, weights = np.zeros(n_lanes), np.zeros(n_equations(rows) * n_lanes)
-    rest = np.zeros(n_equations(rows) * n_lanes)
-    equations = np.zeros(n_equations(rows) * (m + n_padding(rows)) * n_lanes)
-    row_work = (np.zeros(n_lanes), np.zeros(n_lanes), np.zeros(m * n_lanes))
-    parts_of_links = (np.zeros(columns), np.zeros(columns), np.zeros(columns))
-    work = (parts_of_links, np.zeros(4 * columns))
-    of_y = (np.zeros(columns), np.zeros(columns), np.zeros(columns), np.zeros(columns))
-    of_a = (np.zeros(columns), np.zeros(columns), np.zeros(columns), np.zeros(columns))
-    sums = (np.zeros(n_lanes), np.zeros(n_lanes))
-    factorials = np.zeros(2 * columns)
+    shrink, ratio = room(columns), room(columns)
+    weight, weights = room(n_lanes), room(n_equations(rows) * n_lanes)
+    rest = room(n_equations(rows) * n_lanes)
+    equations = room(n_equations(rows) * (m + n_padding(rows)) * n_lanes)
+    starts, scaled = np.zeros(n_lanes, np.int64), room(orders * n_lanes)
+    row_work = (room(n_lanes), room(n_lanes), room(m * n_lanes))
+    parts_of_links = (room(columns), room(columns), room(columns))
+    work = (parts_of_links, room(4 * columns))
+    of_y = (room(columns), room(columns), room(columns), room(columns))
+    of_a = (room(columns), room(columns), room(columns), room(columns))
+    sums = (room(n_lanes), room(n_lanes))
+    factorials = room(2 * columns)
     splat_table(rows.factorials.ravel(), lanes, factorials)
     tables = (factorials, ones)
     c_bar, d_bar, u_bar, s_bar, w_equation_bar, w_initial_bar, w_smooth_bar = bars
@@ -230,13 +232,13 @@ def gradients(rows, listed, block, valid, rhs, initial, y, z, a, start, half, pa
     if half > 0:
         z = z[start : start + half + size]
     else:
-        z = np.zeros(size)
+        z = room(size)
         _gather(rows, listed, block, y, shrink, z)
     for t in range(rows.n_nodes):
         at = t * m * n_lanes
         fill_node(rows, listed, block, t, shrink)
-        fill_equations(rows, listed, block, t, shrink, weights, equations)
-        fill_rest(rows, listed, block, t, rhs, weights, rest)
+        fill_equations(rows, listed, block, t, shrink, weights, starts, scaled, equations)
+        fill_rest(rows, listed, block, t, rhs, weights, starts, rest)
         _add_equations(
             rows, listed, valid, block, t, shrink, weights, equations, rest, z, a, at, half,
             row_work, (c_bar, d_bar, w_equation_bar),

@@ -25,6 +25,7 @@ from .rows import (
     n_orders,
     n_padding,
     node_scale,
+    room,
     row_end,
     row_stride,
     series_of,
@@ -122,18 +123,19 @@ def factor_qr(rows, listed, block, triangle, by_qr, failed):
     m = n_dims(rows) * orders
     n = len(rows.nodes) * m
     stride = (n + n_padding(rows)) * n_lanes
-    front, line = np.zeros(n * stride), np.zeros(stride)
-    cosine, sine, inverse = np.zeros(n_lanes), np.zeros(n_lanes), np.zeros(n_lanes)
-    zeros, ones, central = np.zeros(stride), np.zeros(n_lanes), np.zeros(3)
-    shrink, ratio = np.zeros(orders * n_lanes), np.zeros(orders * n_lanes)
-    weight, weights = np.zeros(n_lanes), np.zeros(n_equations(rows) * n_lanes)
+    front, line = room(n * stride), room(stride)
+    cosine, sine, inverse = room(n_lanes), room(n_lanes), room(n_lanes)
+    zeros, ones, central = room(stride), room(n_lanes), room(3)
+    shrink, ratio = room(orders * n_lanes), room(orders * n_lanes)
+    weight, weights = room(n_lanes), room(n_equations(rows) * n_lanes)
     row = (m + n_padding(rows)) * n_lanes
-    equations = np.zeros(n_equations(rows) * row)
+    equations = room(n_equations(rows) * row)
+    starts, scaled = np.zeros(n_lanes, np.int64), room(orders * n_lanes)
     ones[:] = 1.0
     failed[:] = -1.0
     for t in range(rows.n_nodes):
         fill_node(rows, listed, block, t, shrink)
-        fill_equations(rows, listed, block, t, shrink, weights, equations)
+        fill_equations(rows, listed, block, t, shrink, weights, starts, scaled, equations)
         if t < rows.n_initial_steps:
             _merge_initial(
                 rows, listed, block, t, stride, front, line, cosine, sine, n - m

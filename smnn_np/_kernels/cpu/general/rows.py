@@ -10,12 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
 from ...inner import INNER
 from ...jit import njit
-from .lanes import TILE_ROWS, row_add, row_multiply, row_set, row_sub, tile_vectors
+from .lanes import (
+    LINE,
+    TILE_ROWS,
+    row_add,
+    row_gather,
+    row_multiply,
+    row_set,
+    row_sub,
+    tile_vectors,
+)
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 HELPER: dict[str, Any] = {**OPTIONS, **INNER}
@@ -52,9 +62,7 @@ def _number(choose: Callable[[int, int], int]) -> Any:
 
     @intrinsic
     def number(typingctx, rows):  # type: ignore[no-untyped-def]
-        n_lanes, n_wide = (
-            len(rows.types[rows.fields.index(name)]) for name in ("lanes", "width")
-        )
+        n_lanes, n_wide = (len(rows.types[rows.fields.index(name)]) for name in ("lanes", "width"))
         value = choose(n_lanes, n_wide)
 
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
@@ -135,6 +143,23 @@ def initial_weight(rows, b, t, v, r):
 
 
 @njit(**HELPER)
+def room(n):
+    """Zeros that start at a line of the cache, so that no column of eight lanes straddles two."""
+    numbers = np.zeros(n + LINE)
+    first = -np.int64(numbers.ctypes.data // 8) % LINE
+    return numbers[first : first + n]
+
+
+@njit(**HELPER)
+def find_starts(rows, listed, block, t, array, size, starts):
+    """Where in a flat (B|1, T|1, ...) array the numbers of the lanes' series at node t begin."""
+    n_lanes, length = len(rows.lanes), array.shape[1]
+    for lane in range(n_lanes):
+        b = min(series_of(listed, block, lane, n_lanes), array.shape[0] - 1)
+        starts[lane] = (b * length + min(t, length - 1)) * size
+
+
+@njit(**HELPER)
 def splat_table(table, lanes, out):
     """Copy the entries of a flat table to all lanes."""
     n_lanes = len(lanes)
@@ -189,24 +214,26 @@ def fill_link(rows, listed, block, t, ratio, weight):
 
 
 @njit(**HELPER)
-def fill_equations(rows, listed, block, t, shrink, weights, equations):
-    """Weighted equation rows (Q, m + padding) of node t, and their weights (Q,)."""
+def fill_equations(rows, listed, block, t, shrink, weights, starts, scaled, equations):
+    """Weighted equation rows (Q, m + padding) of node t, and their weights (Q,).
+
+    starts (W,) and scaled (R,) are room.
+    """
     c, w = rows.coefficients, rows.weight_equation
     if t > 0 and rows.uniform and c.shape[1] == 1 and w.shape[1] == 1:
         return
     n_lanes, orders, dims = len(rows.lanes), n_orders(rows), n_dims(rows)
-    stride = (dims * orders + n_padding(rows)) * n_lanes
-    tc, tw = min(t, c.shape[1] - 1), min(t, w.shape[1] - 1)
-    for lane in range(n_lanes):
-        b = series_of(listed, block, lane, n_lanes)
-        bc, bw = min(b, c.shape[0] - 1), min(b, w.shape[0] - 1)
-        for q in range(n_equations(rows)):
-            weight = w[bw, tw, min(q, w.shape[2] - 1)]
-            weights[q * n_lanes + lane] = weight
-            for v in range(dims):
-                for r in range(orders):
-                    at = q * stride + (v * orders + r) * n_lanes + lane
-                    equations[at] = weight * shrink[r * n_lanes + lane] * c[bc, tc, q, v, r]
+    m, tw = dims * orders, min(t, w.shape[1] - 1)
+    find_starts(rows, listed, block, t, c, n_equations(rows) * m, starts)
+    for q in range(n_equations(rows)):
+        here = q * n_lanes
+        for lane in range(n_lanes):
+            bw = min(series_of(listed, block, lane, n_lanes), w.shape[0] - 1)
+            weights[here + lane] = w[bw, tw, min(q, w.shape[2] - 1)]
+        row_set(scaled, 0, weights, here, shrink, 0, orders, rows.lanes, rows.lanes)
+        for i in range(0, m, orders):
+            place = (q * (m + n_padding(rows)) + i) * n_lanes
+            row_gather(equations, place, scaled, 0, c, starts, q * m + i, orders, rows.lanes)
 
 
 @njit(**HELPER)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...jit import njit
-from .lanes import row_add, row_dot, row_multiply, row_set, row_sub
+from .lanes import row_add, row_dot, row_dot_squares, row_gather, row_multiply, row_set, row_sub
 from .rows import (
     HELPER,
     OPTIONS,
@@ -19,6 +19,7 @@ from .rows import (
     fill_equations,
     fill_link,
     fill_node,
+    find_starts,
     initial_weight,
     n_dims,
     n_equations,
@@ -26,6 +27,7 @@ from .rows import (
     n_orders,
     n_padding,
     node_scale,
+    room,
     row_end,
     row_stride,
     scale_next,
@@ -35,14 +37,10 @@ from .rows import (
 
 
 @njit(**HELPER)
-def fill_rest(rows, listed, block, t, rhs, weights, rest):
+def fill_rest(rows, listed, block, t, rhs, weights, starts, rest):
     """Weighted right-hand side (Q,) of the equation rows of node t."""
-    n_lanes = len(rows.lanes)
-    td = min(t, rhs.shape[1] - 1)
-    for lane in range(n_lanes):
-        bd = min(series_of(listed, block, lane, n_lanes), rhs.shape[0] - 1)
-        for q in range(n_equations(rows)):
-            rest[q * n_lanes + lane] = weights[q * n_lanes + lane] * rhs[bd, td, q]
+    find_starts(rows, listed, block, t, rhs, n_equations(rows), starts)
+    row_gather(rest, 0, weights, 0, rhs, starts, 0, n_equations(rows), rows.lanes)
 
 
 @njit(**HELPER)
@@ -64,9 +62,7 @@ def _add_equation_residual(rows, equations, z, at, half, rest, sums, out, to):
         for lane in range(n_lanes):
             sums[lane] += rest[here + lane] ** 2
         if half == 0:
-            for lane in range(n_lanes):
-                for k in range(lane, m * n_lanes, n_lanes):
-                    sums[3 * n_lanes + lane] += (equations[row + k] * z[at + k]) ** 2
+            row_dot_squares(sums, 3 * n_lanes, equations, row, z, at, m, lanes, width)
         row_add(out, to, rest, here, equations, row, m, lanes, width)
 
 
@@ -205,24 +201,25 @@ def descend(
     """
     lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
     m, columns = n_dims(rows) * orders, orders * n_lanes
-    ones, central = np.zeros(n_lanes), np.zeros(3)
-    shrink, ratio = np.zeros(columns), np.zeros(columns)
-    weight, minus = np.zeros(n_lanes), np.zeros(n_lanes)
-    weights, rest = np.zeros(n_equations(rows) * n_lanes), np.zeros(n_equations(rows) * n_lanes)
-    equations = np.zeros(n_equations(rows) * (m + n_padding(rows)) * n_lanes)
-    parts_of_links = (np.zeros(columns), np.zeros(columns), np.zeros(columns))
-    work = (np.zeros(columns), np.zeros(columns), np.zeros(columns), parts_of_links)
+    ones, central = room(n_lanes), room(3)
+    shrink, ratio = room(columns), room(columns)
+    weight, minus = room(n_lanes), room(n_lanes)
+    weights, rest = room(n_equations(rows) * n_lanes), room(n_equations(rows) * n_lanes)
+    equations = room(n_equations(rows) * (m + n_padding(rows)) * n_lanes)
+    starts, scaled = np.zeros(n_lanes, np.int64), room(orders * n_lanes)
+    parts_of_links = (room(columns), room(columns), room(columns))
+    work = (room(columns), room(columns), room(columns), parts_of_links)
     of_links, of_initial = sums[n_lanes : 2 * n_lanes], sums[2 * n_lanes : 3 * n_lanes]
     sums[: 4 * n_lanes] = 0.0
-    factorials = np.zeros(2 * columns)
+    factorials = room(2 * columns)
     splat_table(rows.factorials.ravel(), lanes, factorials)
     ones[:], x[:] = 1.0, 0.0
     for t in range(rows.n_nodes):
         local = t * m * n_lanes
         at = start + local
         fill_node(rows, listed, block, t, shrink)
-        fill_equations(rows, listed, block, t, shrink, weights, equations)
-        fill_rest(rows, listed, block, t, rhs, weights, rest)
+        fill_equations(rows, listed, block, t, shrink, weights, starts, scaled, equations)
+        fill_rest(rows, listed, block, t, rhs, weights, starts, rest)
         _add_equation_residual(rows, equations, z, at, half, rest, sums, x, local)
         _add_target(rows, listed, block, t, target, shrink, x, local)
         if t < rows.n_initial_steps:
