@@ -6,16 +6,7 @@ import numpy as np
 
 from ...jit import njit
 from ...trust import PIVOT
-from .lanes import (
-    TILE_ROWS,
-    row_add,
-    row_inverse,
-    row_multiply,
-    row_prefetch,
-    row_set,
-    row_sub,
-    tile_sub,
-)
+from .lanes import row_add, row_inverse, row_multiply, row_set, row_sub
 from .rows import (
     HELPER,
     OPTIONS,
@@ -37,6 +28,8 @@ from .rows import (
     shift_front,
     splat_table,
 )
+from .tiles import TILE_ROWS, tile_sub
+from .transfer import row_prefetch
 
 
 @njit(**HELPER)
@@ -45,14 +38,14 @@ def _weigh_products(rows, t, templates, ratio, weight, square, scratch, products
     if t > 0 and rows.uniform:
         return
     lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
-    row_multiply(square, 0, weight, 0, weight, 0, 1, lanes)
+    row_multiply(square, 0, weight, 0, weight, 0, 1, lanes, lanes)
     block = orders * orders * n_lanes
     for o in range(orders):
         at = o * orders * n_lanes
         row_set(products, at, square, 0, templates, at, orders, lanes, lanes)
-        row_multiply(scratch, 0, templates, block + at, ratio, 0, orders, lanes)
+        row_multiply(scratch, 0, templates, block + at, ratio, 0, orders, lanes, lanes)
         row_set(products, block + at, square, 0, scratch, 0, orders, lanes, lanes)
-        row_multiply(scratch, 0, templates, 2 * block + at, ratio, 0, orders, lanes)
+        row_multiply(scratch, 0, templates, 2 * block + at, ratio, 0, orders, lanes, lanes)
         row_set(scratch, 0, ratio, o * n_lanes, scratch, 0, orders, lanes, lanes)
         row_set(products, 2 * block + at, square, 0, scratch, 0, orders, lanes, lanes)
 

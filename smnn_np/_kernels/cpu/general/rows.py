@@ -16,16 +16,9 @@ from numba.extending import intrinsic
 
 from ...inner import INNER
 from ...jit import njit
-from .lanes import (
-    LINE,
-    TILE_ROWS,
-    row_add,
-    row_gather,
-    row_multiply,
-    row_set,
-    row_sub,
-    tile_vectors,
-)
+from .lanes import row_set
+from .tiles import TILE_ROWS, tile_vectors
+from .transfer import LINE, row_gather
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 HELPER: dict[str, Any] = {**OPTIONS, **INNER}
@@ -170,7 +163,7 @@ def splat_table(table, lanes, out):
 
 @njit(**HELPER)
 def shift_front(rows, n, stride, ones, zeros, front):
-    """Move the front on by one node: drop its first m unknowns, make room for as many."""
+    """Move the front on by one node: drop its first m unknowns, make place for as many."""
     lanes, n_lanes = rows.lanes, len(rows.lanes)
     m = n_dims(rows) * n_orders(rows)
     for i in range(n):
@@ -178,9 +171,9 @@ def shift_front(rows, n, stride, ones, zeros, front):
         if kept > 0:
             source = (i + m) * stride + (i + m) * n_lanes
             row_set(front, i * stride + i * n_lanes, ones, 0, front, source, kept, lanes, lanes)
-        first = i + kept
+        first, end = i + kept, row_end(rows, i) if i < m else n  # zeros follow
         place = i * stride + first * n_lanes
-        row_set(front, place, zeros, 0, zeros, 0, n - first, lanes, lanes)
+        row_set(front, place, zeros, 0, zeros, 0, end - first, lanes, lanes)
 
 
 @njit(**HELPER)
@@ -234,34 +227,6 @@ def fill_equations(rows, listed, block, t, shrink, weights, starts, scaled, equa
         for i in range(0, m, orders):
             place = (q * (m + n_padding(rows)) + i) * n_lanes
             row_gather(equations, place, scaled, 0, c, starts, q * m + i, orders, rows.lanes)
-
-
-@njit(**HELPER)
-def apply_links(rows, factorials, ones, x, at, x_next, at_next, forward, backward):
-    """Unweighted forward and backward rows of one dimension applied to two nodes.
-
-    With ``x`` and ``x_next`` (R,) in the scale of the first node,
-    ``forward_r = sum_k x_{r+k} / k! - x_next_r`` and
-    ``backward_r = sum_k (-1)^k x_next_{r+k} / k! - x_r``.
-    ``factorials`` (2, R) holds ``1 / k!`` and ``(-1)^k / k!``.
-    """
-    lanes, n_lanes = rows.lanes, len(rows.lanes)
-    orders, kept = n_orders(rows), n_link_orders(rows)
-    row_set(forward, 0, factorials, 0, x, at, kept, lanes, lanes)
-    row_sub(forward, 0, ones, 0, x_next, at_next, kept, lanes, lanes)
-    row_set(backward, 0, factorials, 0, x_next, at_next, kept, lanes, lanes)
-    row_sub(backward, 0, ones, 0, x, at, kept, lanes, lanes)
-    for k in range(1, orders):
-        shift, n = k * n_lanes, min(kept, orders - k)
-        row_add(forward, 0, factorials, shift, x, at + shift, n, lanes, lanes)
-        sign = (orders + k) * n_lanes
-        row_add(backward, 0, factorials, sign, x_next, at_next + shift, n, lanes, lanes)
-
-
-@njit(**HELPER)
-def scale_next(rows, ratio, z, at, scaled):
-    """Unknowns (R,) of one dimension of node t + 1 in the scale of node t."""
-    row_multiply(scaled, 0, ratio, 0, z, at, n_orders(rows), rows.lanes)
 
 
 @njit(**HELPER)
