@@ -70,16 +70,28 @@ def _add_links(rows, products, ones, stride, front):
 
 
 @njit(**HELPER)
+def _take_out(rows, front, stride, i, end, far, mults, source, step, depth):
+    """``front -= sum_k mults_k source_k^T source_k`` for rows i .. i + `TILE_ROWS`, columns < end.
+
+    Column `far` + j is zero in the rows of source that belong to earlier dimensions than j.
+    """
+    n_lanes, orders = len(rows.lanes), n_orders(rows)
+    for j in range(i, end, n_tile_columns(rows)):
+        k = max(0, (j - far) // orders * orders)
+        left, right = k * step + i * n_lanes, k * step + j * n_lanes
+        tile_sub(
+            front, i * stride + j * n_lanes, stride, mults, k * n_lanes, source, left, right, step,
+            depth - k, rows.lanes, rows.width,
+        )  # fmt: skip
+
+
+@njit(**HELPER)
 def _add_equations(rows, equations, minus, stride, front):
     """Add the normal products of the equation rows of a node; minus (Q,) is -1."""
-    n_lanes, m = len(rows.lanes), n_dims(rows) * n_orders(rows)
-    step = (m + n_padding(rows)) * n_lanes
+    m = n_dims(rows) * n_orders(rows)
+    step = (m + n_padding(rows)) * len(rows.lanes)
     for i in range(0, m, TILE_ROWS):
-        for j in range(i, m, n_tile_columns(rows)):
-            tile_sub(
-                front, i * stride + j * n_lanes, stride, minus, 0, equations, i * n_lanes,
-                j * n_lanes, step, n_equations(rows), rows.lanes, rows.width,
-            )  # fmt: skip
+        _take_out(rows, front, stride, i, m, m, minus, equations, step, n_equations(rows))
 
 
 @njit(**HELPER)
@@ -114,24 +126,6 @@ def _add_central(nodes, rows, listed, block, t, central, stride, front):
 
 
 @njit(**HELPER)
-def _update(rows, front, n, stride, i, inverse):
-    """Take the finished rows out of `TILE_ROWS` rows of the front, the first of them i.
-
-    Column j of the last node is zero in the rows of earlier dimensions.
-    """
-    n_lanes, orders = len(rows.lanes), n_orders(rows)
-    m = n_dims(rows) * orders
-    finished, last = min(i, m), i + TILE_ROWS - 1
-    for j in range(i, row_end(rows, last) if last < m else n, n_tile_columns(rows)):
-        k = max(0, (j - n + m) // orders * orders)
-        left, right = k * stride + i * n_lanes, k * stride + j * n_lanes
-        tile_sub(
-            front, i * stride + j * n_lanes, stride, inverse, k * n_lanes, front, left, right,
-            stride, finished - k, rows.lanes, rows.width,
-        )  # fmt: skip
-
-
-@njit(**HELPER)
 def _finish_row(rows, front, stride, t, k, last, inverse, ones, triangle):
     """Write a finished row, and take it out of the next ones of its tile, up to `last`."""
     lanes, width, n_lanes = rows.lanes, rows.width, len(rows.lanes)
@@ -160,7 +154,9 @@ def _eliminate(rows, front, n, stride, t, taken, inverse, ones, triangle, failed
         for lane in range(n_lanes):
             taken[k * n_lanes + lane] += front[k * stride + k * n_lanes + lane]
     for first in range(0, n, TILE_ROWS):
-        _update(rows, front, n, stride, first, inverse)
+        last = first + TILE_ROWS - 1
+        end, finished = row_end(rows, last) if last < m else n, min(first, m)
+        _take_out(rows, front, stride, first, end, n - m, inverse, front, stride, finished)
         for k in range(first, min(first + TILE_ROWS, m)):
             _finish_row(
                 rows, front, stride, t, k, first + TILE_ROWS, inverse, ones, triangle

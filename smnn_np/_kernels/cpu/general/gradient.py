@@ -41,7 +41,8 @@ def _spread(rows, listed, valid, block, t, shrink, bar, starts, powers):
     """Where the gradients of the lanes' coefficients begin, -1 where none count; a power each."""
     n_lanes, orders = len(rows.lanes), n_orders(rows)
     m = n_dims(rows) * orders
-    find_starts(rows, listed, block, t, bar, n_equations(rows) * m, starts)
+    size = n_equations(rows) * m
+    find_starts(rows, listed, block, t, bar.shape[0], bar.shape[1], size, starts)
     for lane in range(n_lanes):
         starts[lane] = starts[lane] if counts(valid, block, lane, n_lanes) else -1
     for i in range(0, m * n_lanes, orders * n_lanes):
@@ -51,7 +52,7 @@ def _spread(rows, listed, valid, block, t, shrink, bar, starts, powers):
 
 @njit(**HELPER)
 def _collect_equation(rows, listed, valid, block, t, q, weights, rest, minus, bars):
-    """Add the gradients of one equation's right-hand side and weight; minus (W,) is ``-c.a``."""
+    """Add the gradients of one equation's right-hand side and weight; `minus` is ``-c.a``."""
     d_bar, w_bar = bars
     n_lanes = len(rows.lanes)
     td = min(t, d_bar.shape[1] - 1)
@@ -60,10 +61,10 @@ def _collect_equation(rows, listed, valid, block, t, q, weights, rest, minus, ba
         if not counts(valid, block, lane, n_lanes):
             continue
         b, weight = series_of(listed, block, lane, n_lanes), weights[q * n_lanes + lane]
-        d_bar[min(b, d_bar.shape[0] - 1), td, q] -= weight * minus[lane]
+        d_bar[min(b, d_bar.shape[0] - 1), td, q] -= weight * minus[q * n_lanes + lane]
         if weight > 0.0:
             residual = rest[q * n_lanes + lane] / weight
-            w_bar[min(b, w_bar.shape[0] - 1), tw, qw] -= 2.0 * residual * minus[lane]
+            w_bar[min(b, w_bar.shape[0] - 1), tw, qw] -= 2.0 * residual * minus[q * n_lanes + lane]
 
 
 @njit(**HELPER)
@@ -82,13 +83,13 @@ def _add_equations(
     minus, slope = work
     starts, powers, spare = spread
     _spread(rows, listed, valid, block, t, shrink, c_bar, starts, powers)
+    minus[:] = 0.0
     for q in range(n_equations(rows)):
         row, here = q * (m + n_padding(rows)) * n_lanes, q * n_lanes
         subtract_row(rows, rest, here, equations, row, y, at, half)
-        minus[:] = 0.0
-        subtract_row(rows, minus, 0, equations, row, a, at, half)
+        subtract_row(rows, minus, here, equations, row, a, at, half)
         row_set(slope, 0, rest, here, a, at, m, lanes, width)
-        row_add(slope, 0, minus, 0, y, at, m, lanes, width)
+        row_add(slope, 0, minus, here, y, at, m, lanes, width)
         row_set(slope, 0, weights, here, slope, 0, m, lanes, width)
         row_scatter_add(c_bar, starts, q * m, spare, powers, 0, slope, 0, m, lanes)
         _collect_equation(rows, listed, valid, block, t, q, weights, rest, minus, (d_bar, w_bar))
@@ -132,12 +133,13 @@ def _measure_links(rows, ratio, tables, x, near, far, half, work, out):
     measure_links(rows, ratio, tables, x, near, far, half, parts, forward, backward)
     lanes, m, long = rows.lanes, n_dims(rows) * n_orders(rows), long_row(rows)
     for part in range(2 if half > 0 else 1):
-        shift, to = part * half, part * 2 * long
+        shift, to = part * half, (2 * part + 1) * long
         row_multiply(turned, to, orders_of, 0, x, near + shift, m, lanes, lanes)
         row_multiply(turned, to + long, orders_of, 0, x, far + shift, m, lanes, lanes)
+    # The first of them is no literal 0, for which Numba would compile all this once more.
     measure_links(
-        rows, ratio, tables, turned, 0, long, 2 * long if half > 0 else 0, parts, forward_slope,
-        backward_slope,
+        rows, ratio, tables, turned, long, 2 * long, 2 * long if half > 0 else 0, parts,
+        forward_slope, backward_slope,
     )  # fmt: skip
 
 
@@ -228,13 +230,13 @@ def gradients(rows, listed, block, valid, rhs, initial, y, z, a, start, half, pa
     rest = room(n_equations(rows) * n_lanes)
     equations = room(n_equations(rows) * (m + n_padding(rows)) * n_lanes)
     starts, scaled = np.zeros(n_lanes, np.int64), room(orders * n_lanes)
-    row_work = (room(n_lanes), room((m + n_padding(rows)) * n_lanes))
+    row_work = (room(n_equations(rows) * n_lanes), room((m + n_padding(rows)) * n_lanes))
     spread = (np.zeros(n_lanes, np.int64), room(m * n_lanes), room(m))
     long = long_row(rows)
     orders_of = room(m * n_lanes)
     for k in range(m * n_lanes):
         orders_of[k] = k // n_lanes % orders
-    work = ((room(long), room(long), room(long)), room(4 * long), orders_of)
+    work = ((room(long), room(long), room(long)), room(5 * long), orders_of)
     of_y = (room(long), room(long), room(long), room(long))
     of_a = (room(long), room(long), room(long), room(long))
     sums = (room(n_lanes), room(n_lanes))

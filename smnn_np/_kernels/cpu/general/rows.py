@@ -144,12 +144,12 @@ def room(n):
 
 
 @njit(**HELPER)
-def find_starts(rows, listed, block, t, array, size, starts):
-    """Where in a flat (B|1, T|1, ...) array the numbers of the lanes' series at node t begin."""
-    n_lanes, length = len(rows.lanes), array.shape[1]
+def find_starts(rows, listed, block, t, n_series, n_nodes, size, starts):
+    """Where in a flat array (n_series, n_nodes, size) the lanes' numbers at node t begin."""
+    n_lanes = len(rows.lanes)
     for lane in range(n_lanes):
-        b = min(series_of(listed, block, lane, n_lanes), array.shape[0] - 1)
-        starts[lane] = (b * length + min(t, length - 1)) * size
+        b = min(series_of(listed, block, lane, n_lanes), n_series - 1)
+        starts[lane] = (b * n_nodes + min(t, n_nodes - 1)) * size
 
 
 @njit(**HELPER)
@@ -217,7 +217,7 @@ def fill_equations(rows, listed, block, t, shrink, weights, starts, scaled, equa
         return
     n_lanes, orders, dims = len(rows.lanes), n_orders(rows), n_dims(rows)
     m, tw = dims * orders, min(t, w.shape[1] - 1)
-    find_starts(rows, listed, block, t, c, n_equations(rows) * m, starts)
+    find_starts(rows, listed, block, t, c.shape[0], c.shape[1], n_equations(rows) * m, starts)
     for q in range(n_equations(rows)):
         here = q * n_lanes
         for lane in range(n_lanes):

@@ -37,8 +37,9 @@ from .transfer import row_gather
 @njit(**HELPER)
 def fill_rest(rows, listed, block, t, rhs, weights, starts, rest):
     """Weighted right-hand side (Q,) of the equation rows of node t."""
-    find_starts(rows, listed, block, t, rhs, n_equations(rows), starts)
-    row_gather(rest, 0, weights, 0, rhs, starts, 0, n_equations(rows), rows.lanes)
+    size = n_equations(rows)
+    find_starts(rows, listed, block, t, rhs.shape[0], rhs.shape[1], size, starts)
+    row_gather(rest, 0, weights, 0, rhs, starts, 0, size, rows.lanes)
 
 
 @njit(**HELPER)
