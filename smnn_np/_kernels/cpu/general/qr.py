@@ -142,7 +142,7 @@ def factor_qr(rows, listed, block, triangle, by_qr, failed):
             )  # fmt: skip
         for q in range(n_equations(rows)):
             line[:] = 0.0
-            line[: m * n_lanes] = equations[q * row : q * row + m * n_lanes]
+            row_set(line, 0, ones, 0, equations, q * row, m, rows.lanes, rows.lanes)
             _merge(rows, front, stride, 0, n - m, line, cosine, sine)
         if t + 1 < rows.n_nodes:
             fill_link(rows, listed, block, t, ratio, weight)
