@@ -10,17 +10,19 @@ from itertools import chain
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
 from .lanes import CONTRACT, load, pointer, splat
 
 TILE_ROWS = 3
+FEATURES = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
 
 
 def tile_vectors(n_lanes: int, n_wide: int) -> int:
-    """How many vectors of a row a tile has."""
-    return 4 if n_lanes == n_wide else 2
+    """How many vectors of a row a tile has: as many as registers hold, fewer for a lone series."""
+    return 4 if n_lanes == n_wide and "+avx512f" in FEATURES else 2
 
 
 @intrinsic
