@@ -207,8 +207,8 @@ class Group:
         """Room for the triangles of some blocks."""
         rows = self.rows
         size = n_blocks * self._apart + len(rows.width)
-        # General kernels read a few numbers that none of them has written.
-        return empty(size) if rows.sizes else zeros(size)
+        # With more columns at once than lanes, a few numbers are read that nobody has written.
+        return empty(size) if len(rows.width) == len(rows.lanes) else zeros(size)
 
     def _of_series(self, blocks: range) -> slice:
         """Places of the series of some blocks."""

@@ -41,10 +41,21 @@ def _n_references(block: _Block) -> int:
     return sys.getrefcount(block.numbers)
 
 
+def _line_of(numbers: Array) -> int:
+    """Where the first cache line of an array begins."""
+    return -(numbers.ctypes.data // 8) % _LINE
+
+
+def _from_line(numbers: Array, size: int) -> Array:
+    """So many numbers from the first cache line on."""
+    first = _line_of(numbers)
+    return numbers[first : first + size]
+
+
 def _fresh(size: int, thread: int) -> _Block:
     """New memory."""
     numbers = np.empty(size + _LINE)
-    return _Block(numbers, -(numbers.ctypes.data // 8) % _LINE, size, thread)
+    return _Block(numbers, _line_of(numbers), size, thread)
 
 
 _ALONE = _n_references(_fresh(0, 0))
@@ -108,15 +119,19 @@ POOL = _Pool()
 def empty(shape: int | tuple[int, ...]) -> Array:
     """As numpy.empty."""
     size = shape if isinstance(shape, int) else prod(shape)
-    if not LEAST <= size < MOST:
+    if size < LEAST:
         return np.empty(shape)
-    return POOL.take(size).reshape(shape)
+    numbers = POOL.take(size) if size < MOST else _from_line(np.empty(size + _LINE), size)
+    return numbers.reshape(shape)
 
 
 def zeros(shape: int | tuple[int, ...]) -> Array:
-    """As numpy.zeros."""
-    array = empty(shape)
-    if array.base is None:  # fresh memory is zero, and its pages are better touched by all threads
-        return np.zeros(shape)
-    array.fill(0.0)
-    return array
+    """As numpy.zeros: fresh memory is zero, and its pages are better touched by all threads."""
+    size = shape if isinstance(shape, int) else prod(shape)
+    if LEAST <= size < MOST:
+        array = empty(shape)
+        array.fill(0.0)
+        return array
+    return (
+        np.zeros(shape) if size < LEAST else _from_line(np.zeros(size + _LINE), size).reshape(shape)
+    )

@@ -82,10 +82,11 @@ class TaylorRows(NamedTuple):
     @property
     def triangle_size(self) -> int:
         """Numbers of R per node of a block."""
-        m, n_columns = self.n_unknowns, self.n_unknowns * len(self.nodes)
-        padding = len(self.width) // len(self.lanes) - 1
-        left_out = m * (m - 1) // 2 if self.sizes else 0  # unrolled kernels pack their rows
-        return (m * (n_columns + padding) - left_out) * len(self.lanes)
+        m, n_lanes = self.n_unknowns, len(self.lanes)
+        if self.sizes:
+            return (m * m * len(self.nodes) - m * (m - 1) // 2) * n_lanes
+        far, surplus = m * (len(self.nodes) - 1), len(self.width) // n_lanes - 1
+        return m * (far + self.coefficients.shape[4] + surplus) * n_lanes
 
 
 @cache

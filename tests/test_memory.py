@@ -63,9 +63,13 @@ def test_zeros_are_zeros_in_used_memory():
     assert not zeros(SIZE).any()
 
 
-def test_small_and_huge_arrays_are_left_to_numpy(pool):
-    for size in (SIZE - 1, MOST):
-        assert empty(size).base is None
+def test_small_and_huge_arrays_are_not_remembered(pool):
+    assert empty(SIZE - 1).base is None
+    for make in (empty, zeros):
+        array = make((2, MOST // 2))
+        assert array.shape == (2, MOST // 2)
+        assert address(array) % 64 == 0
+    assert not zeros((2, SIZE // 4)).any()
     assert pool.size() == 0
 
 

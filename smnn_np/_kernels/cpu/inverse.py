@@ -18,8 +18,9 @@ from .general.rows import (
     counts,
     n_dims,
     n_orders,
-    n_padding,
     node_scale,
+    row_end,
+    row_stride,
     series_of,
 )
 
@@ -28,24 +29,24 @@ from .general.rows import (
 def _pivot_at(rows, group, t, lane, i):
     """Place of a pivot in the triangle; unrolled kernels pack their rows."""
     n_lanes, m = len(rows.lanes), n_dims(rows) * n_orders(rows)
-    n = len(rows.nodes) * m + n_padding(rows)
-    node = group * rows.n_nodes + t
+    n, node = len(rows.nodes) * m, group * rows.n_nodes + t
     if len(rows.sizes) > 0:
         place = node * (m * n - m * (m - 1) // 2) + i * n - i * (i - 1) // 2
     else:
-        place = (node * m + i) * n + i
+        place = (node * m + i) * row_stride(rows)
     return place * n_lanes + lane
 
 
 @njit(**HELPER)
 def _unpack(rows, triangle, group, t, lane, block, pivots):
     """Copy the unit rows of U of one node and lane, (m, n), and D^-1 (m,)."""
-    m, n = block.shape
+    m = block.shape[0]
     for i in range(m):
         at = _pivot_at(rows, group, t, lane, i)
         pivots[i] = triangle[at]
-        for j in range(n):
-            block[i, j] = triangle[at + (j - i) * len(rows.lanes)] if j > i else 0.0
+        block[i] = 0.0
+        for j in range(i + 1, row_end(rows, i)):
+            block[i, j] = triangle[at + (j - i) * len(rows.lanes)]
         block[i, i] = 1.0
 
 

@@ -183,7 +183,8 @@ def _hand_over(  # type: ignore[no-untyped-def]
             if rounded:
                 to = n_kept * stride
                 if to < start:
-                    z[to : to + stride] = z[start : start + stride]
+                    for k in range(stride):  # a slice of a slice takes Numba a second to compile
+                        z[to + k] = z[start + k]
                 n_kept += 1
         if task.pull:
             _look(task.flat, task.per_series, task.spoilt, listed, wanted, *some)

@@ -12,7 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...jit import njit
-from .lanes import row_add, row_dot, row_set
+from .lanes import row_add, row_dot, row_multiply, row_set
+from .links import fill_entries, long_row, measure_links
 from .rows import (
     HELPER,
     OPTIONS,
@@ -21,59 +22,77 @@ from .rows import (
     fill_equations,
     fill_link,
     fill_node,
+    find_starts,
     initial_weight,
     n_dims,
     n_equations,
-    n_link_orders,
     n_orders,
     n_padding,
     node_scale,
+    room,
     series_of,
-    splat_table,
 )
-from .solve import central_row, fill_rest, measure_links, subtract_row
+from .solve import central_row, fill_rest, subtract_row
+from .transfer import row_scatter_add
 
 
 @njit(**HELPER)
-def _collect_equation(rows, listed, valid, block, t, q, shrink, weights, rest, c_a, slope, bars):
-    """Scatter the gradients of one equation row to the inputs' own shapes."""
-    c_bar, d_bar, w_bar = bars
+def _spread(rows, listed, valid, block, t, shrink, bar, starts, powers):
+    """Where the gradients of the lanes' coefficients begin, -1 where none count; a power each."""
     n_lanes, orders = len(rows.lanes), n_orders(rows)
-    tc, td = min(t, c_bar.shape[1] - 1), min(t, d_bar.shape[1] - 1)
+    m = n_dims(rows) * orders
+    size = n_equations(rows) * m
+    find_starts(rows, listed, block, t, bar.shape[0], bar.shape[1], size, starts)
+    for lane in range(n_lanes):
+        starts[lane] = starts[lane] if counts(valid, block, lane, n_lanes) else -1
+    for i in range(0, m * n_lanes, orders * n_lanes):
+        for k in range(orders * n_lanes):
+            powers[i + k] = shrink[k]
+
+
+@njit(**HELPER)
+def _collect_equation(rows, listed, valid, block, t, q, weights, rest, minus, bars):
+    """Add the gradients of one equation's right-hand side and weight; `minus` is ``-c.a``."""
+    d_bar, w_bar = bars
+    n_lanes = len(rows.lanes)
+    td = min(t, d_bar.shape[1] - 1)
     tw, qw = min(t, w_bar.shape[1] - 1), min(q, w_bar.shape[2] - 1)
     for lane in range(n_lanes):
         if not counts(valid, block, lane, n_lanes):
             continue
-        b = series_of(listed, block, lane, n_lanes)
-        bc, weight = min(b, c_bar.shape[0] - 1), weights[q * n_lanes + lane]
-        for v in range(n_dims(rows)):
-            for r in range(orders):
-                value = slope[(v * orders + r) * n_lanes + lane]
-                c_bar[bc, tc, q, v, r] += weight * shrink[r * n_lanes + lane] * value
-        d_bar[min(b, d_bar.shape[0] - 1), td, q] += weight * c_a[lane]
+        b, weight = series_of(listed, block, lane, n_lanes), weights[q * n_lanes + lane]
+        d_bar[min(b, d_bar.shape[0] - 1), td, q] -= weight * minus[q * n_lanes + lane]
         if weight > 0.0:
             residual = rest[q * n_lanes + lane] / weight
-            w_bar[min(b, w_bar.shape[0] - 1), tw, qw] += 2.0 * residual * c_a[lane]
+            w_bar[min(b, w_bar.shape[0] - 1), tw, qw] -= 2.0 * residual * minus[q * n_lanes + lane]
 
 
 @njit(**HELPER)
 def _add_equations(
-    rows, listed, valid, block, t, shrink, weights, equations, rest, y, a, at, half, work, bars
-):
+    rows, listed, valid, block, t, shrink, weights, equations, rest, y, a, at, half, work, spread,
+    bars,
+):  # fmt: skip
     """Equation rows of node t; `rest` holds the weighted right-hand side."""
-    lanes, n_lanes, m = rows.lanes, len(rows.lanes), n_dims(rows) * n_orders(rows)
-    minus, c_a, slope = work
+    lanes, width, n_lanes, m = (
+        rows.lanes,
+        rows.width,
+        len(rows.lanes),
+        n_dims(rows) * n_orders(rows),
+    )
+    c_bar, d_bar, w_bar = bars
+    minus, slope = work
+    starts, powers, spare = spread
+    _spread(rows, listed, valid, block, t, shrink, c_bar, starts, powers)
+    minus[:] = 0.0
     for q in range(n_equations(rows)):
         row, here = q * (m + n_padding(rows)) * n_lanes, q * n_lanes
         subtract_row(rows, rest, here, equations, row, y, at, half)
-        for lane in range(n_lanes):
-            minus[lane] = 0.0
-        subtract_row(rows, minus, 0, equations, row, a, at, half)
-        for lane in range(n_lanes):
-            c_a[lane] = -minus[lane]
-        row_set(slope, 0, rest, here, a, at, m, lanes, lanes)
-        row_add(slope, 0, minus, 0, y, at, m, lanes, lanes)
-        _collect_equation(rows, listed, valid, block, t, q, shrink, weights, rest, c_a, slope, bars)
+        subtract_row(rows, minus, here, equations, row, a, at, half)
+        row_set(slope, 0, rest, here, a, at, m, lanes, width)
+        row_add(slope, 0, minus, here, y, at, m, lanes, width)
+        row_set(slope, 0, weights, here, slope, 0, m, lanes, width)
+        row_scatter_add(c_bar, starts, q * m, spare, powers, 0, slope, 0, m, lanes)
+        _collect_equation(rows, listed, valid, block, t, q, weights, rest, minus, (d_bar, w_bar))
 
 
 @njit(**HELPER)
@@ -104,24 +123,22 @@ def _add_initial(rows, listed, valid, block, t, initial, y, a, at, half, u_bar, 
 
 @njit(**HELPER)
 def _measure_links(rows, ratio, tables, x, near, far, half, work, out):
-    """Rows (forward, backward) of one dimension applied to one vector, and their step slopes.
+    """Rows (forward, backward) applied to one vector, and their step slopes.
 
     An entry of order o carries ``s^o`` at either node, so ``s`` times the slope of a row in the
     step is the row applied to ``o`` times the unknowns.
     """
-    factorials, ones = tables
-    parts, turned = work
+    parts, turned, orders_of = work
     forward, backward, forward_slope, backward_slope = out
-    measure_links(rows, ratio, factorials, ones, x, near, far, half, parts, forward, backward)
-    n_lanes, columns = len(rows.lanes), n_orders(rows) * len(rows.lanes)
+    measure_links(rows, ratio, tables, x, near, far, half, parts, forward, backward)
+    lanes, m, long = rows.lanes, n_dims(rows) * n_orders(rows), long_row(rows)
     for part in range(2 if half > 0 else 1):
-        shift, to = part * half, part * 2 * columns
-        for k in range(columns):
-            order = k // n_lanes
-            turned[to + k] = order * x[near + shift + k]
-            turned[to + columns + k] = order * x[far + shift + k]
+        shift, to = part * half, (2 * part + 1) * long
+        row_multiply(turned, to, orders_of, 0, x, near + shift, m, lanes, lanes)
+        row_multiply(turned, to + long, orders_of, 0, x, far + shift, m, lanes, lanes)
+    # The first of them is no literal 0, for which Numba would compile all this once more.
     measure_links(
-        rows, ratio, factorials, ones, turned, 0, columns, 2 * columns if half > 0 else 0, parts,
+        rows, ratio, tables, turned, long, 2 * long, 2 * long if half > 0 else 0, parts,
         forward_slope, backward_slope,
     )  # fmt: skip
 
@@ -132,20 +149,17 @@ def _add_links(
     bars,
 ):  # fmt: skip
     """Forward and backward rows: both factors of ``(row.y)(row.a)`` move with the step."""
-    lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
-    m, kept = n_dims(rows) * orders, n_link_orders(rows)
-    of_step, of_weight = sums
+    lanes, n_lanes, m = rows.lanes, len(rows.lanes), n_dims(rows) * n_orders(rows)
     s_bar, w_bar = bars
-    for lane in range(n_lanes):
-        of_step[lane] = of_weight[lane] = 0.0
-    for v in range(n_dims(rows)):
-        near, far = at + v * orders * n_lanes, at + (m + v * orders) * n_lanes
-        _measure_links(rows, ratio, tables, y, near, far, half, work, of_y)
-        _measure_links(rows, ratio, tables, a, near, far, half, work, of_a)
-        for side in range(2):
-            row_dot(of_weight, 0, of_y[side], 0, of_a[side], 0, kept, lanes, lanes)
-            row_dot(of_step, 0, of_y[side], 0, of_a[side + 2], 0, kept, lanes, lanes)
-            row_dot(of_step, 0, of_y[side + 2], 0, of_a[side], 0, kept, lanes, lanes)
+    of_step, of_weight = sums
+    of_step[:], of_weight[:] = 0.0, 0.0
+    far = at + m * n_lanes
+    _measure_links(rows, ratio, tables, y, at, far, half, work, of_y)
+    _measure_links(rows, ratio, tables, a, at, far, half, work, of_a)
+    for side in range(2):
+        row_dot(of_weight, 0, of_y[side], 0, of_a[side], 0, m, lanes, lanes)
+        row_dot(of_step, 0, of_y[side], 0, of_a[side + 2], 0, m, lanes, lanes)
+        row_dot(of_step, 0, of_y[side + 2], 0, of_a[side], 0, m, lanes, lanes)
     ts, tw = min(t, s_bar.shape[1] - 1), min(t, w_bar.shape[1] - 1)
     for lane in range(n_lanes):
         if not counts(valid, block, lane, n_lanes):
@@ -207,39 +221,43 @@ def gradients(rows, listed, block, valid, rhs, initial, y, z, a, start, half, pa
 
     The solution is y (B, T, m), or the twofold z where `half` is not 0.
     """
-    lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
+    n_lanes, orders = len(rows.lanes), n_orders(rows)
     m, columns = n_dims(rows) * orders, orders * n_lanes
-    ones, central = np.zeros(n_lanes), np.zeros(3)
+    ones, central = room(n_lanes), room(3)
     ones[:] = 1.0
-    shrink, ratio = np.zeros(columns), np.zeros(columns)
-    weight, weights = np.zeros(n_lanes), np.zeros(n_equations(rows) * n_lanes)
-    rest = np.zeros(n_equations(rows) * n_lanes)
-    equations = np.zeros(n_equations(rows) * (m + n_padding(rows)) * n_lanes)
-    row_work = (np.zeros(n_lanes), np.zeros(n_lanes), np.zeros(m * n_lanes))
-    parts_of_links = (np.zeros(columns), np.zeros(columns), np.zeros(columns))
-    work = (parts_of_links, np.zeros(4 * columns))
-    of_y = (np.zeros(columns), np.zeros(columns), np.zeros(columns), np.zeros(columns))
-    of_a = (np.zeros(columns), np.zeros(columns), np.zeros(columns), np.zeros(columns))
-    sums = (np.zeros(n_lanes), np.zeros(n_lanes))
-    factorials = np.zeros(2 * columns)
-    splat_table(rows.factorials.ravel(), lanes, factorials)
-    tables = (factorials, ones)
+    shrink, ratio = room(columns), room(columns)
+    weight, weights = room(n_lanes), room(n_equations(rows) * n_lanes)
+    rest = room(n_equations(rows) * n_lanes)
+    equations = room(n_equations(rows) * (m + n_padding(rows)) * n_lanes)
+    starts, scaled = np.zeros(n_lanes, np.int64), room(orders * n_lanes)
+    row_work = (room(n_equations(rows) * n_lanes), room((m + n_padding(rows)) * n_lanes))
+    spread = (np.zeros(n_lanes, np.int64), room(m * n_lanes), room(m))
+    long = long_row(rows)
+    orders_of = room(m * n_lanes)
+    for k in range(m * n_lanes):
+        orders_of[k] = k // n_lanes % orders
+    work = ((room(long), room(long), room(long)), room(5 * long), orders_of)
+    of_y = (room(long), room(long), room(long), room(long))
+    of_a = (room(long), room(long), room(long), room(long))
+    sums = (room(n_lanes), room(n_lanes))
+    tables = (room((2 * orders + 1) * long), ones)
+    fill_entries(rows, tables[0])
     c_bar, d_bar, u_bar, s_bar, w_equation_bar, w_initial_bar, w_smooth_bar = bars
     size = rows.n_nodes * m * n_lanes + len(rows.width)
     a = a[start : start + half + size]
     if half > 0:
         z = z[start : start + half + size]
     else:
-        z = np.zeros(size)
+        z = room(size)
         _gather(rows, listed, block, y, shrink, z)
     for t in range(rows.n_nodes):
         at = t * m * n_lanes
         fill_node(rows, listed, block, t, shrink)
-        fill_equations(rows, listed, block, t, shrink, weights, equations)
-        fill_rest(rows, listed, block, t, rhs, weights, rest)
+        fill_equations(rows, listed, block, t, shrink, weights, starts, scaled, equations)
+        fill_rest(rows, listed, block, t, rhs, weights, starts, rest)
         _add_equations(
             rows, listed, valid, block, t, shrink, weights, equations, rest, z, a, at, half,
-            row_work, (c_bar, d_bar, w_equation_bar),
+            row_work, spread, (c_bar, d_bar, w_equation_bar),
         )  # fmt: skip
         if t < rows.n_initial_steps:
             _add_initial(

@@ -21,34 +21,35 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-_CONTRACT = ("contract",)
+CONTRACT = ("contract",)
 
 
-def _vector(width: int) -> ir.Type:
+def vector(width: int) -> ir.Type:
     """Type of `width` numbers side by side."""
     return ir.VectorType(ir.DoubleType(), width) if width > 1 else ir.DoubleType()
 
 
-def _pointer(context: Any, builder: Any, kind: Any, array: Any, offset: Any, width: int) -> Any:
+def pointer(context: Any, builder: Any, kind: Any, array: Any, offset: Any, width: int) -> Any:
     """Address of `width` numbers of a flat array."""
     data = context.make_array(kind)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [offset]), _vector(width).as_pointer())
+    return builder.bitcast(builder.gep(data, [offset]), vector(width).as_pointer())
 
 
-def _load(builder: Any, pointer: Any) -> Any:
-    return builder.load(pointer, align=8)
+def load(builder: Any, place: Any) -> Any:
+    """Numbers at an address."""
+    return builder.load(place, align=8)
 
 
-def _splat(builder: Any, scalar: Any, width: int) -> Any:
+def splat(builder: Any, scalar: Any, width: int) -> Any:
     """The same number in every place of a vector."""
     one = builder.insert_element(
-        ir.Constant(_vector(width), ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0)
+        ir.Constant(vector(width), ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0)
     )
     mask = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
     return builder.shuffle_vector(one, one, mask)
 
 
-def _columns(builder: Any, count: Any, step: int) -> Any:
+def columns(builder: Any, count: Any, step: int) -> Any:
     """How many operations of `step` columns cover `count` columns."""
     if step == 1:
         return count
@@ -68,18 +69,18 @@ def _row_operation(combine: Callable[..., Any]) -> Any:
 
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
             kinds = signature.args
-            factor = _load(builder, _pointer(context, builder, kinds[2], args[2], args[3], n_lanes))
+            factor = load(builder, pointer(context, builder, kinds[2], args[2], args[3], n_lanes))
             if n_lanes < n_wide:
-                factor = _splat(builder, factor, n_wide)
-            total = _columns(builder, args[6], n_wide // n_lanes)
+                factor = splat(builder, factor, n_wide)
+            total = columns(builder, args[6], n_wide // n_lanes)
             with cgutils.for_range(builder, total) as loop:
                 shift = builder.mul(loop.index, ir.Constant(loop.index.type, n_wide))
                 here = builder.add(args[1], shift)
                 there = builder.add(args[5], shift)
-                target = _pointer(context, builder, kinds[0], args[0], here, n_wide)
-                source = _pointer(context, builder, kinds[4], args[4], there, n_wide)
-                product = builder.fmul(factor, _load(builder, source), flags=_CONTRACT)
-                value = combine(builder, lambda: _load(builder, target), product)
+                target = pointer(context, builder, kinds[0], args[0], here, n_wide)
+                source = pointer(context, builder, kinds[4], args[4], there, n_wide)
+                product = builder.fmul(factor, load(builder, source), flags=CONTRACT)
+                value = combine(builder, lambda: load(builder, target), product)
                 builder.store(value, target, align=8)
             return context.get_dummy_value()
 
@@ -88,71 +89,112 @@ def _row_operation(combine: Callable[..., Any]) -> Any:
     return operation
 
 
-row_add = _row_operation(lambda b, old, product: b.fadd(old(), product, flags=_CONTRACT))
-row_sub = _row_operation(lambda b, old, product: b.fsub(old(), product, flags=_CONTRACT))
+row_add = _row_operation(lambda b, old, product: b.fadd(old(), product, flags=CONTRACT))
+row_sub = _row_operation(lambda b, old, product: b.fsub(old(), product, flags=CONTRACT))
 row_set = _row_operation(lambda b, old, product: product)
 
 
+def _dot_operation(term: Callable[..., Any], change: Callable[..., Any]) -> Any:
+    """Make ``op(dst, o, a, i, b, j, count, lanes, width)``: a sum over columns, one per lane."""
+
+    @intrinsic
+    def operation(typingctx, dst, o, a, i, b, j, count, lanes, width):  # type: ignore[no-untyped-def]
+        n_lanes, n_wide = len(lanes), len(width)
+        intp = types.intp
+        signature = types.void(dst, intp, a, intp, b, intp, intp, lanes, width)
+
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            kinds = signature.args
+            kind = vector(n_wide)
+            zeros = [0.0] * n_wide if n_wide > 1 else 0.0
+            total = cgutils.alloca_once_value(builder, ir.Constant(kind, zeros))
+            steps = columns(builder, args[6], n_wide // n_lanes)
+            with cgutils.for_range(builder, steps) as loop:
+                shift = builder.mul(loop.index, ir.Constant(loop.index.type, n_wide))
+                pair = []
+                for which in (2, 4):
+                    at = builder.add(args[which + 1], shift)
+                    place = pointer(context, builder, kinds[which], args[which], at, n_wide)
+                    pair.append(load(builder, place))
+                product = term(builder, builder.fmul(*pair, flags=CONTRACT))
+                builder.store(builder.fadd(builder.load(total), product, flags=CONTRACT), total)
+            value = builder.load(total)
+            if n_lanes < n_wide:
+                parts = [
+                    builder.extract_element(value, ir.Constant(ir.IntType(32), k))
+                    for k in range(n_wide)
+                ]
+                value = parts[0]
+                for part in parts[1:]:
+                    value = builder.fadd(value, part)
+            target = pointer(context, builder, kinds[0], args[0], args[1], n_lanes)
+            builder.store(change(builder, load(builder, target), value), target, align=8)
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return operation
+
+
+# ``dst[o] -= sum a[i + .] b[j + .]`` and ``dst[o] += sum (a[i + .] b[j + .])^2``
+row_dot = _dot_operation(lambda b, product: product, lambda b, old, total: b.fsub(old, total))
+row_squares = _dot_operation(
+    lambda b, product: b.fmul(product, product, flags=CONTRACT),
+    lambda b, old, total: b.fadd(old, total),
+)
+
+
 @intrinsic
-def row_dot(typingctx, dst, o, a, i, b, j, count, lanes, width):  # type: ignore[no-untyped-def]
-    """``dst[o] -= sum over columns of a[i + .] b[j + .]``, one sum per lane."""
-    n_lanes, n_wide = len(lanes), len(width)
+def row_inverse(typingctx, dst, o, src, j, lanes):  # type: ignore[no-untyped-def]
+    """``dst[o] = 1 / src[j]`` for one column."""
     intp = types.intp
-    signature = types.void(dst, intp, a, intp, b, intp, intp, lanes, width)
+    signature = types.void(dst, intp, src, intp, lanes)
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        kinds = signature.args
-        kind = _vector(n_wide)
-        zeros = [0.0] * n_wide if n_wide > 1 else 0.0
-        total = cgutils.alloca_once_value(builder, ir.Constant(kind, zeros))
-        steps = _columns(builder, args[6], n_wide // n_lanes)
-        with cgutils.for_range(builder, steps) as loop:
-            shift = builder.mul(loop.index, ir.Constant(loop.index.type, n_wide))
-            pair = []
-            for which in (2, 4):
-                at = builder.add(args[which + 1], shift)
-                place = _pointer(context, builder, kinds[which], args[which], at, n_wide)
-                pair.append(_load(builder, place))
-            product = builder.fmul(*pair, flags=_CONTRACT)
-            builder.store(builder.fadd(builder.load(total), product, flags=_CONTRACT), total)
-        value = builder.load(total)
-        if n_lanes < n_wide:
-            parts = [
-                builder.extract_element(value, ir.Constant(ir.IntType(32), k))
-                for k in range(n_wide)
-            ]
-            value = parts[0]
-            for part in parts[1:]:
-                value = builder.fadd(value, part)
-        target = _pointer(context, builder, kinds[0], args[0], args[1], n_lanes)
-        builder.store(builder.fsub(_load(builder, target), value), target, align=8)
+        n_lanes, kinds = len(lanes), signature.args
+        target, source = (
+            pointer(context, builder, kinds[k], args[k], args[k + 1], n_lanes) for k in (0, 2)
+        )
+        one = ir.Constant(vector(n_lanes), [1.0] * n_lanes if n_lanes > 1 else 1.0)
+        builder.store(builder.fdiv(one, load(builder, source)), target, align=8)
         return context.get_dummy_value()
 
     return signature, codegen
 
 
-@intrinsic
-def row_multiply(typingctx, dst, o, a, i, b, j, count, lanes):  # type: ignore[no-untyped-def]
-    """``dst = a * b`` entry by entry over `count` columns."""
-    n_lanes = len(lanes)
-    intp = types.intp
-    signature = types.void(dst, intp, a, intp, b, intp, intp, lanes)
+def _product_operation(combine: Callable[..., Any]) -> Any:
+    """Make ``op(dst, o, a, i, b, j, count, lanes, width)``: products entry by entry, to a row."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        kinds = signature.args
-        with cgutils.for_range(builder, args[6]) as loop:
-            shift = builder.mul(loop.index, ir.Constant(loop.index.type, n_lanes))
-            places = [
-                _pointer(
-                    context, builder, kinds[k], args[k], builder.add(args[k + 1], shift), n_lanes
+    @intrinsic
+    def operation(typingctx, dst, o, a, i, b, j, count, lanes, width):  # type: ignore[no-untyped-def]
+        n_lanes, n_wide = len(lanes), len(width)
+        intp = types.intp
+        signature = types.void(dst, intp, a, intp, b, intp, intp, lanes, width)
+
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            kinds = signature.args
+            with cgutils.for_range(builder, columns(builder, args[6], n_wide // n_lanes)) as loop:
+                shift = builder.mul(loop.index, ir.Constant(loop.index.type, n_wide))
+                target, one, two = (
+                    pointer(
+                        context, builder, kinds[k], args[k], builder.add(args[k + 1], shift), n_wide
+                    )
+                    for k in (0, 2, 4)
                 )
-                for k in (0, 2, 4)
-            ]
-            product = builder.fmul(_load(builder, places[1]), _load(builder, places[2]))
-            builder.store(product, places[0], align=8)
-        return context.get_dummy_value()
+                factors = load(builder, one), load(builder, two)
+                value = combine(builder, lambda: load(builder, target), factors)
+                builder.store(value, target, align=8)
+            return context.get_dummy_value()
 
-    return signature, codegen
+        return signature, codegen
+
+    return operation
+
+
+row_multiply = _product_operation(lambda b, old, factors: b.fmul(*factors))
+row_multiply_add = _product_operation(
+    lambda b, old, factors: b.fadd(old(), b.fmul(*factors, flags=CONTRACT), flags=CONTRACT)
+)
 
 
 @intrinsic
@@ -166,27 +208,27 @@ def row_rotate(typingctx, dst, o, src, j, cosine, sine, count, lanes, width):  #
         kinds, zero = signature.args, ir.Constant(ir.IntType(64), 0)
         turn = []
         for which in (4, 5):
-            place = _pointer(context, builder, kinds[which], args[which], zero, n_lanes)
-            factor = _load(builder, place)
-            turn.append(_splat(builder, factor, n_wide) if n_lanes < n_wide else factor)
-        with cgutils.for_range(builder, _columns(builder, args[6], n_wide // n_lanes)) as loop:
+            place = pointer(context, builder, kinds[which], args[which], zero, n_lanes)
+            factor = load(builder, place)
+            turn.append(splat(builder, factor, n_wide) if n_lanes < n_wide else factor)
+        with cgutils.for_range(builder, columns(builder, args[6], n_wide // n_lanes)) as loop:
             shift = builder.mul(loop.index, ir.Constant(loop.index.type, n_wide))
             places = [
-                _pointer(
+                pointer(
                     context, builder, kinds[k], args[k], builder.add(args[k + 1], shift), n_wide
                 )
                 for k in (0, 2)
             ]
-            above, below = (_load(builder, place) for place in places)
+            above, below = (load(builder, place) for place in places)
             for place, one, two, combine in (
                 (places[0], above, below, builder.fadd),
                 (places[1], below, above, builder.fsub),
             ):
                 products = [
-                    builder.fmul(factor, value, flags=_CONTRACT)
+                    builder.fmul(factor, value, flags=CONTRACT)
                     for factor, value in zip(turn, (one, two), strict=True)
                 ]
-                builder.store(combine(*products, flags=_CONTRACT), place, align=8)
+                builder.store(combine(*products, flags=CONTRACT), place, align=8)
         return context.get_dummy_value()
 
     return signature, codegen

@@ -24,6 +24,9 @@ from .rows import (
     n_orders,
     n_padding,
     node_scale,
+    room,
+    row_end,
+    row_stride,
     series_of,
     shift_front,
 )
@@ -58,7 +61,8 @@ def _merge_links(rows, ratio, weight, stride, front, line, cosine, sine):
                     power = weight[lane] * ratio[o * n_lanes + lane]
                     line[near + lane] = weight[lane] * rows.link_rows[row, 0, o]
                     line[far + lane] = power * rows.link_rows[row, 1, o]
-            _merge(rows, front, stride, v * orders, 2 * m, line, cosine, sine)
+            last = 2 * m if len(rows.nodes) > 2 else row_end(rows, v * orders)
+            _merge(rows, front, stride, v * orders, last, line, cosine, sine)
 
 
 @njit(**HELPER)
@@ -90,11 +94,12 @@ def _merge_central(nodes, rows, listed, block, t, central, stride, front, line, 
             for i in range(3):
                 column = i * m + v * orders + orders - (1 if i == 1 else 2)
                 line[column * n_lanes + lane] = weight * central[i]
-        _merge(rows, front, stride, v * orders, 3 * m, line, cosine, sine)
+        last = row_end(rows, v * orders)
+        _merge(rows, front, stride, v * orders, last, line, cosine, sine)
 
 
 @njit(**HELPER)
-def _finish_node(rows, front, n, stride, t, inverse, zeros, ones, triangle, at, failed):
+def _finish_node(rows, front, n, stride, t, inverse, zeros, ones, triangle, failed):
     """Write D^-1 and U of the m finished rows, and move the front on by one node."""
     lanes, n_lanes, m = rows.lanes, len(rows.lanes), n_dims(rows) * n_orders(rows)
     for i in range(m):
@@ -104,8 +109,8 @@ def _finish_node(rows, front, n, stride, t, inverse, zeros, ones, triangle, at, 
             if not (pivot != 0.0 and abs(pivot) < np.inf) and failed[lane] < 0.0:
                 failed[lane] = t
             inverse[lane] = 1.0 / pivot
-        place = at + corner
-        row_set(triangle, place, inverse, 0, front, corner, n - i, lanes, rows.width)
+        place, count = (t * m + i) * row_stride(rows) * n_lanes, row_end(rows, i) - i
+        row_set(triangle, place, inverse, 0, front, corner, count, lanes, rows.width)
         row_set(triangle, place, inverse, 0, inverse, 0, 1, lanes, lanes)
     shift_front(rows, n, stride, ones, zeros, front)
 
@@ -117,25 +122,26 @@ def factor_qr(rows, listed, block, triangle, failed):
     m = n_dims(rows) * orders
     n = len(rows.nodes) * m
     stride = (n + n_padding(rows)) * n_lanes
-    front, line = np.zeros(n * stride), np.zeros(stride)
-    cosine, sine, inverse = np.zeros(n_lanes), np.zeros(n_lanes), np.zeros(n_lanes)
-    zeros, ones, central = np.zeros(stride), np.zeros(n_lanes), np.zeros(3)
-    shrink, ratio = np.zeros(orders * n_lanes), np.zeros(orders * n_lanes)
-    weight, weights = np.zeros(n_lanes), np.zeros(n_equations(rows) * n_lanes)
+    front, line = room(n * stride), room(stride)
+    cosine, sine, inverse = room(n_lanes), room(n_lanes), room(n_lanes)
+    zeros, ones, central = room(stride), room(n_lanes), room(3)
+    shrink, ratio = room(orders * n_lanes), room(orders * n_lanes)
+    weight, weights = room(n_lanes), room(n_equations(rows) * n_lanes)
     row = (m + n_padding(rows)) * n_lanes
-    equations = np.zeros(n_equations(rows) * row)
+    equations = room(n_equations(rows) * row)
+    starts, scaled = np.zeros(n_lanes, np.int64), room(orders * n_lanes)
     ones[:] = 1.0
     failed[:] = -1.0
     for t in range(rows.n_nodes):
         fill_node(rows, listed, block, t, shrink)
-        fill_equations(rows, listed, block, t, shrink, weights, equations)
+        fill_equations(rows, listed, block, t, shrink, weights, starts, scaled, equations)
         if t < rows.n_initial_steps:
             _merge_initial(
                 rows, listed, block, t, stride, front, line, cosine, sine, n - m
             )  # fmt: skip
         for q in range(n_equations(rows)):
             line[:] = 0.0
-            line[: m * n_lanes] = equations[q * row : q * row + m * n_lanes]
+            row_set(line, 0, ones, 0, equations, q * row, m, rows.lanes, rows.lanes)
             _merge(rows, front, stride, 0, n - m, line, cosine, sine)
         if t + 1 < rows.n_nodes:
             fill_link(rows, listed, block, t, ratio, weight)
@@ -144,5 +150,4 @@ def factor_qr(rows, listed, block, triangle, failed):
             _merge_central(
                 rows.nodes, rows, listed, block, t, central, stride, front, line, cosine, sine
             )  # fmt: skip
-        at = t * m * stride
-        _finish_node(rows, front, n, stride, t, inverse, zeros, ones, triangle, at, failed)
+        _finish_node(rows, front, n, stride, t, inverse, zeros, ones, triangle, failed)

@@ -7,14 +7,18 @@ length 1 serve all their indices: every look-up is at ``min(i, n - 1)``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
 from ...inner import INNER
 from ...jit import njit
-from .lanes import row_add, row_multiply, row_set, row_sub
+from .lanes import row_set
+from .tiles import TILE_ROWS, tile_vectors
+from .transfer import LINE, row_gather
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 HELPER: dict[str, Any] = {**OPTIONS, **INNER}
@@ -46,15 +50,48 @@ def _length(axis: int) -> Any:
 n_equations, n_dims, n_orders = _length(2), _length(3), _length(4)  # Q, V, R
 
 
-@intrinsic
-def n_padding(typingctx, rows):  # type: ignore[no-untyped-def]
-    """Surplus columns that an operation on a whole row may touch."""
-    width, lanes = (len(rows.types[rows.fields.index(name)]) for name in ("width", "lanes"))
+def _number(choose: Callable[[int, int], int]) -> Any:
+    """Make ``number(rows)``, a constant that depends on the lengths of `lanes` and `width`."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return context.get_constant(types.intp, width // lanes - 1)
+    @intrinsic
+    def number(typingctx, rows):  # type: ignore[no-untyped-def]
+        n_lanes, n_wide = (len(rows.types[rows.fields.index(name)]) for name in ("lanes", "width"))
+        value = choose(n_lanes, n_wide)
 
-    return types.intp(rows), codegen
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            return context.get_constant(types.intp, value)
+
+        return types.intp(rows), codegen
+
+    return number
+
+
+# Columns of a tile; surplus columns that an operation on a whole row or on tiles may touch, and
+# those that one on a whole row may.
+n_tile_columns = _number(lambda lanes, wide: tile_vectors(lanes, wide) * wide // lanes)
+n_padding = _number(
+    lambda lanes, wide: max(TILE_ROWS, tile_vectors(lanes, wide) * wide // lanes) - 1
+)
+n_surplus = _number(lambda lanes, wide: wide // lanes - 1)
+
+
+@njit(**INLINE)
+def row_end(rows, i):
+    """Column behind the last one of a row of U.
+
+    Nodes t and t + p are tied dimension by dimension, and so are their unknowns in the front before
+    node t is eliminated. A row of it comes to hold the far unknowns of its own dimension and, by
+    those eliminated before, of earlier ones; those of later ones stay zero.
+    """
+    orders = n_orders(rows)
+    return (len(rows.nodes) - 1) * n_dims(rows) * orders + (i // orders + 1) * orders
+
+
+@njit(**INLINE)
+def row_stride(rows):
+    """Columns from the diagonal of U in one row to that in the next: rows end as `row_end` says."""
+    orders = n_orders(rows)
+    return (len(rows.nodes) - 1) * n_dims(rows) * orders + orders + n_surplus(rows)
 
 
 @njit(**INLINE)
@@ -99,6 +136,23 @@ def initial_weight(rows, b, t, v, r):
 
 
 @njit(**HELPER)
+def room(n):
+    """Zeros that start at a line of the cache, so that no column of eight lanes straddles two."""
+    numbers = np.zeros(n + LINE)
+    first = -np.int64(numbers.ctypes.data // 8) % LINE
+    return numbers[first : first + n]
+
+
+@njit(**HELPER)
+def find_starts(rows, listed, block, t, n_series, n_nodes, size, starts):
+    """Where in a flat array (n_series, n_nodes, size) the lanes' numbers at node t begin."""
+    n_lanes = len(rows.lanes)
+    for lane in range(n_lanes):
+        b = min(series_of(listed, block, lane, n_lanes), n_series - 1)
+        starts[lane] = (b * n_nodes + min(t, n_nodes - 1)) * size
+
+
+@njit(**HELPER)
 def splat_table(table, lanes, out):
     """Copy the entries of a flat table to all lanes."""
     n_lanes = len(lanes)
@@ -109,7 +163,7 @@ def splat_table(table, lanes, out):
 
 @njit(**HELPER)
 def shift_front(rows, n, stride, ones, zeros, front):
-    """Move the front on by one node: drop its first m unknowns, make room for as many."""
+    """Move the front on by one node: drop its first m unknowns, make place for as many."""
     lanes, n_lanes = rows.lanes, len(rows.lanes)
     m = n_dims(rows) * n_orders(rows)
     for i in range(n):
@@ -117,9 +171,9 @@ def shift_front(rows, n, stride, ones, zeros, front):
         if kept > 0:
             source = (i + m) * stride + (i + m) * n_lanes
             row_set(front, i * stride + i * n_lanes, ones, 0, front, source, kept, lanes, lanes)
-        first = i + kept
+        first, end = i + kept, row_end(rows, i) if i < m else n  # zeros follow
         place = i * stride + first * n_lanes
-        row_set(front, place, zeros, 0, zeros, 0, n - first, lanes, lanes)
+        row_set(front, place, zeros, 0, zeros, 0, end - first, lanes, lanes)
 
 
 @njit(**HELPER)
@@ -153,52 +207,26 @@ def fill_link(rows, listed, block, t, ratio, weight):
 
 
 @njit(**HELPER)
-def fill_equations(rows, listed, block, t, shrink, weights, equations):
-    """Weighted equation rows (Q, m + padding) of node t, and their weights (Q,)."""
+def fill_equations(rows, listed, block, t, shrink, weights, starts, scaled, equations):
+    """Weighted equation rows (Q, m + padding) of node t, and their weights (Q,).
+
+    starts (W,) and scaled (R,) are room.
+    """
     c, w = rows.coefficients, rows.weight_equation
     if t > 0 and rows.uniform and c.shape[1] == 1 and w.shape[1] == 1:
         return
     n_lanes, orders, dims = len(rows.lanes), n_orders(rows), n_dims(rows)
-    stride = (dims * orders + n_padding(rows)) * n_lanes
-    tc, tw = min(t, c.shape[1] - 1), min(t, w.shape[1] - 1)
-    for lane in range(n_lanes):
-        b = series_of(listed, block, lane, n_lanes)
-        bc, bw = min(b, c.shape[0] - 1), min(b, w.shape[0] - 1)
-        for q in range(n_equations(rows)):
-            weight = w[bw, tw, min(q, w.shape[2] - 1)]
-            weights[q * n_lanes + lane] = weight
-            for v in range(dims):
-                for r in range(orders):
-                    at = q * stride + (v * orders + r) * n_lanes + lane
-                    equations[at] = weight * shrink[r * n_lanes + lane] * c[bc, tc, q, v, r]
-
-
-@njit(**HELPER)
-def apply_links(rows, factorials, ones, x, at, x_next, at_next, forward, backward):
-    """Unweighted forward and backward rows of one dimension applied to two nodes.
-
-    With ``x`` and ``x_next`` (R,) in the scale of the first node,
-    ``forward_r = sum_k x_{r+k} / k! - x_next_r`` and
-    ``backward_r = sum_k (-1)^k x_next_{r+k} / k! - x_r``.
-    ``factorials`` (2, R) holds ``1 / k!`` and ``(-1)^k / k!``.
-    """
-    lanes, n_lanes = rows.lanes, len(rows.lanes)
-    orders, kept = n_orders(rows), n_link_orders(rows)
-    row_set(forward, 0, factorials, 0, x, at, kept, lanes, lanes)
-    row_sub(forward, 0, ones, 0, x_next, at_next, kept, lanes, lanes)
-    row_set(backward, 0, factorials, 0, x_next, at_next, kept, lanes, lanes)
-    row_sub(backward, 0, ones, 0, x, at, kept, lanes, lanes)
-    for k in range(1, orders):
-        shift, n = k * n_lanes, min(kept, orders - k)
-        row_add(forward, 0, factorials, shift, x, at + shift, n, lanes, lanes)
-        sign = (orders + k) * n_lanes
-        row_add(backward, 0, factorials, sign, x_next, at_next + shift, n, lanes, lanes)
-
-
-@njit(**HELPER)
-def scale_next(rows, ratio, z, at, scaled):
-    """Unknowns (R,) of one dimension of node t + 1 in the scale of node t."""
-    row_multiply(scaled, 0, ratio, 0, z, at, n_orders(rows), rows.lanes)
+    m, tw = dims * orders, min(t, w.shape[1] - 1)
+    find_starts(rows, listed, block, t, c.shape[0], c.shape[1], n_equations(rows) * m, starts)
+    for q in range(n_equations(rows)):
+        here = q * n_lanes
+        for lane in range(n_lanes):
+            bw = min(series_of(listed, block, lane, n_lanes), w.shape[0] - 1)
+            weights[here + lane] = w[bw, tw, min(q, w.shape[2] - 1)]
+        row_set(scaled, 0, weights, here, shrink, 0, orders, rows.lanes, rows.lanes)
+        for i in range(0, m, orders):
+            place = (q * (m + n_padding(rows)) + i) * n_lanes
+            row_gather(equations, place, scaled, 0, c, starts, q * m + i, orders, rows.lanes)
 
 
 @njit(**HELPER)

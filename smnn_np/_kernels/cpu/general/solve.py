@@ -10,37 +10,36 @@ from __future__ import annotations
 import numpy as np
 
 from ...jit import njit
-from .lanes import row_add, row_dot, row_multiply, row_set, row_sub
+from .lanes import row_add, row_dot, row_multiply, row_multiply_add, row_set, row_squares, row_sub
+from .links import fill_entries, long_row, measure_links, pull_links
 from .rows import (
     HELPER,
     OPTIONS,
-    apply_links,
     fill_central,
     fill_equations,
     fill_link,
     fill_node,
+    find_starts,
     initial_weight,
     n_dims,
     n_equations,
-    n_link_orders,
     n_orders,
     n_padding,
     node_scale,
-    scale_next,
+    room,
+    row_end,
+    row_stride,
     series_of,
-    splat_table,
 )
+from .transfer import row_gather
 
 
 @njit(**HELPER)
-def fill_rest(rows, listed, block, t, rhs, weights, rest):
+def fill_rest(rows, listed, block, t, rhs, weights, starts, rest):
     """Weighted right-hand side (Q,) of the equation rows of node t."""
-    n_lanes = len(rows.lanes)
-    td = min(t, rhs.shape[1] - 1)
-    for lane in range(n_lanes):
-        bd = min(series_of(listed, block, lane, n_lanes), rhs.shape[0] - 1)
-        for q in range(n_equations(rows)):
-            rest[q * n_lanes + lane] = weights[q * n_lanes + lane] * rhs[bd, td, q]
+    size = n_equations(rows)
+    find_starts(rows, listed, block, t, rhs.shape[0], rhs.shape[1], size, starts)
+    row_gather(rest, 0, weights, 0, rhs, starts, 0, size, rows.lanes)
 
 
 @njit(**HELPER)
@@ -59,12 +58,9 @@ def _add_equation_residual(rows, equations, z, at, half, rest, sums, out, to):
     for q in range(n_equations(rows)):
         row, here = q * (m + n_padding(rows)) * n_lanes, q * n_lanes
         subtract_row(rows, rest, here, equations, row, z, at, half)
-        for lane in range(n_lanes):
-            sums[lane] += rest[here + lane] ** 2
+        row_multiply_add(sums, 0, rest, here, rest, here, 1, lanes, lanes)
         if half == 0:
-            for lane in range(n_lanes):
-                for k in range(lane, m * n_lanes, n_lanes):
-                    sums[3 * n_lanes + lane] += (equations[row + k] * z[at + k]) ** 2
+            row_squares(sums, 3 * n_lanes, equations, row, z, at, m, lanes, width)
         row_add(out, to, rest, here, equations, row, m, lanes, width)
 
 
@@ -88,48 +84,19 @@ def _add_initial_residual(rows, listed, block, t, initial, z, at, half, squares,
 
 
 @njit(**HELPER)
-def measure_links(rows, ratio, factorials, ones, z, near, far, half, work, forward, backward):
-    """Unweighted link rows of one dimension of two nodes, summed over the halves of z."""
-    lanes, kept = rows.lanes, n_link_orders(rows)
-    scaled, high_forward, high_backward = work
-    for part in range(2 if half > 0 else 1):
-        if part > 0:
-            row_set(high_forward, 0, ones, 0, forward, 0, kept, lanes, lanes)
-            row_set(high_backward, 0, ones, 0, backward, 0, kept, lanes, lanes)
-        shift = part * half
-        scale_next(rows, ratio, z, far + shift, scaled)
-        apply_links(rows, factorials, ones, z, near + shift, scaled, 0, forward, backward)
-        if part > 0:
-            row_add(forward, 0, ones, 0, high_forward, 0, kept, lanes, lanes)
-            row_add(backward, 0, ones, 0, high_backward, 0, kept, lanes, lanes)
-
-
-@njit(**HELPER)
-def _add_link_residual(rows, ratio, minus, factorials, ones, z, at, half, work, squares, out, to):
+def _add_link_residual(rows, ratio, minus, tables, z, at, half, work, squares, out, to):
     """Add ``A^T (b - A z)`` of the link rows from a node; `minus` is minus the squared weight."""
-    lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
-    kept, m = n_link_orders(rows), n_dims(rows) * orders
-    forward, backward, far, parts = work
-    for v in range(n_dims(rows)):
-        here, after = v * orders * n_lanes, (m + v * orders) * n_lanes
-        near, next_at = to + here, to + after
-        measure_links(
-            rows, ratio, factorials, ones, z, at + here, at + after, half, parts, forward, backward
-        )
-        for k in range(kept * n_lanes):
-            squares[k % n_lanes] -= minus[k % n_lanes] * (forward[k] ** 2 + backward[k] ** 2)
-        row_set(forward, 0, minus, 0, forward, 0, kept, lanes, lanes)
-        row_set(backward, 0, minus, 0, backward, 0, kept, lanes, lanes)
-        row_sub(out, near, ones, 0, backward, 0, kept, lanes, lanes)
-        for x in range(orders * n_lanes):
-            far[x] = 0.0
-        row_sub(far, 0, ones, 0, forward, 0, kept, lanes, lanes)
-        for k in range(orders):
-            shift, n, sign = k * n_lanes, min(kept, orders - k), (orders + k) * n_lanes
-            row_add(out, near + shift, factorials, shift, forward, 0, n, lanes, lanes)
-            row_add(far, shift, factorials, sign, backward, 0, n, lanes, lanes)
-        row_multiply(far, 0, far, 0, ratio, 0, orders, lanes)
-        row_add(out, next_at, ones, 0, far, 0, orders, lanes, lanes)
+    lanes, m = rows.lanes, n_dims(rows) * n_orders(rows)
+    after = m * len(rows.lanes)
+    forward, backward, far, total, parts = work
+    measure_links(rows, ratio, tables, z, at, at + after, half, parts, forward, backward)
+    total[:] = 0.0
+    row_dot(total, 0, forward, 0, forward, 0, m, lanes, lanes)
+    row_dot(total, 0, backward, 0, backward, 0, m, lanes, lanes)
+    row_multiply_add(squares, 0, minus, 0, total, 0, 1, lanes, lanes)
+    row_set(forward, 0, minus, 0, forward, 0, m, lanes, lanes)
+    row_set(backward, 0, minus, 0, backward, 0, m, lanes, lanes)
+    pull_links(rows, ratio, tables[0], forward, backward, far, out, to, to + after)
 
 
 @njit(**HELPER)
@@ -169,16 +136,16 @@ def _add_central_residual(nodes, rows, listed, block, t, central, z, at, half, s
 
 
 @njit(**HELPER)
-def _eliminate(rows, t, triangle, at, x, start):
+def _eliminate(rows, t, triangle, x, start):
     """Take the unknowns of node t out of those that follow: one step of ``U^-T``."""
-    lanes, n_lanes, nodes = rows.lanes, len(rows.lanes), len(rows.nodes)
+    lanes, n_lanes = rows.lanes, len(rows.lanes)
     m = n_dims(rows) * n_orders(rows)
-    stride = (nodes * m + n_padding(rows)) * n_lanes
-    n = min(nodes, rows.n_nodes - t) * m
+    n = min(len(rows.nodes), rows.n_nodes - t) * m
     for i in range(m):
-        here, row = start + i * n_lanes, at + i * stride + i * n_lanes
+        here, row = start + i * n_lanes, (t * m + i) * row_stride(rows) * n_lanes
         after, entry = here + n_lanes, row + n_lanes
-        row_sub(x, after, x, here, triangle, entry, n - i - 1, lanes, rows.width)
+        count = min(n, row_end(rows, i)) - i - 1
+        row_sub(x, after, x, here, triangle, entry, count, lanes, rows.width)
 
 
 @njit(**HELPER)
@@ -203,25 +170,26 @@ def descend(
     """
     lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)
     m, columns = n_dims(rows) * orders, orders * n_lanes
-    stride = (len(rows.nodes) * m + n_padding(rows)) * n_lanes
-    ones, central = np.zeros(n_lanes), np.zeros(3)
-    shrink, ratio = np.zeros(columns), np.zeros(columns)
-    weight, minus = np.zeros(n_lanes), np.zeros(n_lanes)
-    weights, rest = np.zeros(n_equations(rows) * n_lanes), np.zeros(n_equations(rows) * n_lanes)
-    equations = np.zeros(n_equations(rows) * (m + n_padding(rows)) * n_lanes)
-    parts_of_links = (np.zeros(columns), np.zeros(columns), np.zeros(columns))
-    work = (np.zeros(columns), np.zeros(columns), np.zeros(columns), parts_of_links)
+    ones, central = room(n_lanes), room(3)
+    shrink, ratio = room(columns), room(columns)
+    weight, minus = room(n_lanes), room(n_lanes)
+    weights, rest = room(n_equations(rows) * n_lanes), room(n_equations(rows) * n_lanes)
+    equations = room(n_equations(rows) * (m + n_padding(rows)) * n_lanes)
+    starts, scaled = np.zeros(n_lanes, np.int64), room(orders * n_lanes)
+    long = long_row(rows)
+    parts_of_links = (room(long), room(long), room(long))
+    work = (room(long), room(long), room(long), room(n_lanes), parts_of_links)
     of_links, of_initial = sums[n_lanes : 2 * n_lanes], sums[2 * n_lanes : 3 * n_lanes]
     sums[: 4 * n_lanes] = 0.0
-    factorials = np.zeros(2 * columns)
-    splat_table(rows.factorials.ravel(), lanes, factorials)
+    tables = (room((2 * orders + 1) * long), ones)
+    fill_entries(rows, tables[0])
     ones[:], x[:] = 1.0, 0.0
     for t in range(rows.n_nodes):
         local = t * m * n_lanes
         at = start + local
         fill_node(rows, listed, block, t, shrink)
-        fill_equations(rows, listed, block, t, shrink, weights, equations)
-        fill_rest(rows, listed, block, t, rhs, weights, rest)
+        fill_equations(rows, listed, block, t, shrink, weights, starts, scaled, equations)
+        fill_rest(rows, listed, block, t, rhs, weights, starts, rest)
         _add_equation_residual(rows, equations, z, at, half, rest, sums, x, local)
         _add_target(rows, listed, block, t, target, shrink, x, local)
         if t < rows.n_initial_steps:
@@ -230,17 +198,15 @@ def descend(
             )
         if t + 1 < rows.n_nodes:
             fill_link(rows, listed, block, t, ratio, weight)
-            row_multiply(minus, 0, weight, 0, weight, 0, 1, lanes)
+            row_multiply(minus, 0, weight, 0, weight, 0, 1, lanes, lanes)
             for lane in range(n_lanes):
                 minus[lane] = -minus[lane]
-            _add_link_residual(
-                rows, ratio, minus, factorials, ones, z, at, half, work, of_links, x, local
-            )
+            _add_link_residual(rows, ratio, minus, tables, z, at, half, work, of_links, x, local)
         if t + 2 < rows.n_nodes:
             _add_central_residual(
                 rows.nodes, rows, listed, block, t, central, z, at, half, of_links, x, local
             )
-        _eliminate(rows, t, triangle, t * m * stride, x, local)
+        _eliminate(rows, t, triangle, x, local)
 
 
 @njit(**OPTIONS)
@@ -252,8 +218,7 @@ def ascend(rows, listed, block, triangle, x, share, z, start, half, parts, large
     ``|A x|``.
     """
     lanes, width, n_lanes, nodes = rows.lanes, rows.width, len(rows.lanes), len(rows.nodes)
-    m = n_dims(rows) * n_orders(rows)
-    stride = (nodes * m + n_padding(rows)) * n_lanes
+    m, stride = n_dims(rows) * n_orders(rows), row_stride(rows) * n_lanes
     largest[:], size[:] = 0.0, 0.0
     energy = sums[4 * n_lanes :]
     energy[:] = 0.0
@@ -261,12 +226,13 @@ def ascend(rows, listed, block, triangle, x, share, z, start, half, parts, large
         n = min(nodes, rows.n_nodes - t) * m
         at, local = t * m * stride, t * m * n_lanes
         for i in range(m - 1, -1, -1):
-            here, row = local + i * n_lanes, at + i * stride + i * n_lanes
+            here, row = local + i * n_lanes, at + i * stride
             after, entry = here + n_lanes, row + n_lanes
             for lane in range(n_lanes):
                 energy[lane] += triangle[row + lane] * x[here + lane] ** 2
-            row_multiply(x, here, triangle, row, x, here, 1, lanes)
-            row_dot(x, here, triangle, entry, x, after, n - i - 1, lanes, width)
+            row_multiply(x, here, triangle, row, x, here, 1, lanes, lanes)
+            count = min(n, row_end(rows, i)) - i - 1
+            row_dot(x, here, triangle, entry, x, after, count, lanes, width)
         for i in range(m):
             for lane in range(n_lanes):
                 k = i * n_lanes + lane
