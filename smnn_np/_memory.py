@@ -128,10 +128,10 @@ def empty(shape: int | tuple[int, ...]) -> Array:
 def zeros(shape: int | tuple[int, ...]) -> Array:
     """As numpy.zeros: fresh memory is zero, and its pages are better touched by all threads."""
     size = shape if isinstance(shape, int) else prod(shape)
-    if LEAST <= size < MOST:
-        array = empty(shape)
-        array.fill(0.0)
-        return array
-    return (
-        np.zeros(shape) if size < LEAST else _from_line(np.zeros(size + _LINE), size).reshape(shape)
-    )
+    if size < LEAST:
+        return np.zeros(shape)
+    if size >= MOST:
+        return _from_line(np.zeros(size + _LINE), size).reshape(shape)
+    array = empty(shape)
+    array.fill(0.0)
+    return array
