@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import smnn_np as smnn
-from smnn_np import dense, taylor
+from smnn_np import dense, exact, taylor
 from smnn_np.testing import assert_close, random_ode
 
 SHAPES = {
@@ -57,6 +57,35 @@ def test_determinant_and_variance_from_either_triangle(monkeypatch, factorizatio
         found.append((factor.logdet(), factor.covariance(lag=1)))
     for one, two in zip(*found, strict=True):
         assert_close(one, two)
+
+
+def test_rows_that_begin_with_zeros_go_on_to_later_unknowns(monkeypatch):
+    """y'' = f where nothing is known of y and y' as yet; series with other zeros beside it."""
+    monkeypatch.setattr(taylor, "UNROLLED_NODES", 0)
+    rng = np.random.default_rng(5)
+    coefficients = rng.standard_normal((5, 6, 1, 1, 3))
+    coefficients[0, :, ..., :2] = 0.0
+    coefficients[1, :3, ..., 0] = 0.0
+    coefficients[2, 0] = 0.0
+    case = {
+        "coefficients": coefficients,
+        "rhs": rng.standard_normal((5, 6, 1)),
+        "initial": rng.standard_normal((5, 6, 1, 1)),
+        "steps": 0.5,
+        "weight_initial": (np.arange(6) >= 2).astype(float)[:, None, None],
+    }
+    for first in (0, 4):  # four lanes abreast, and one series in two
+        some = case | {k: case[k][first:] for k in ("coefficients", "rhs", "initial")}
+        assert_close(smnn.ode_solve(**some, factorization="qr"), dense.ode_solve(**some))
+
+
+def test_rows_keep_their_digits_beside_rows_that_are_much_larger():
+    """Rotations that take one operation less per entry find no solution here."""
+    case = random_ode(np.random.default_rng(0), (), 8, 1, 1, 3, 1)
+    case["weight_smooth"] = np.where(np.arange(7) % 2, 1e7, 1e-7)
+    wanted, _ = exact.ode_solve_vjp(**case)
+    y = smnn.ode_solve(**case, factorization="qr")
+    assert np.abs(y - wanted).max() < 1e-3 * np.abs(wanted).max()
 
 
 def test_large_problems_take_the_unrolled_kernels():

@@ -13,8 +13,9 @@ from numba.extending import intrinsic
 from ...trust import PIVOT
 from ...unit_link import link_products, link_triangle
 from .problem import Equations, InitialWeights, Problem, Scale, place_of_row, triangle_at
+from .rotations import Held, merge
 from .solve import FirstDescent
-from .staged import DOUBLE, Lanes, Matrix, Number, is_one, is_zero, powers
+from .staged import DOUBLE, Lanes, Matrix, Number, is_zero, powers
 
 
 def _link_blocks(p: Problem, square: Number, ratio: Lanes) -> tuple[Matrix, Matrix, Matrix]:
@@ -59,11 +60,11 @@ class _Front:
                 turn = self.p.turn(i) * self.p.turn(i + k)
                 state.set(state.get() + self.p.other(state.get()) * turn)
 
-    def held(self) -> list[_Held]:
+    def held(self) -> list[Held]:
         """The triangle of QR: weights on the diagonal, rows that begin with 1."""
-        return [_Held(row[0], [1.0, *row[1:]]) for row in self.get()]
+        return [Held(row[0], [1.0, *row[1:]]) for row in self.get()]
 
-    def hold(self, rows: list[_Held]) -> None:
+    def hold(self, rows: list[Held]) -> None:
         """Put it back."""
         self.set([[row.weight, *row.entries[1:]] for row in rows])
 
@@ -71,12 +72,12 @@ class _Front:
         """Merge the triangle of the second lane into that of the first, in both lanes."""
         p, rows = self.p, self.held()
         merged = [
-            _Held(p.machine.mix(row.weight, [0, 0]), self._turned(i, [0, 0]))
+            Held(p.machine.mix(row.weight, [0, 0]), self._turned(i, [0, 0]))
             for i, row in enumerate(rows)
         ]
         for i, row in enumerate(rows):
             second = [*[0.0] * i, *self._turned(i, [1, 1])]
-            _merge(p, merged, p.machine.mix(row.weight, [1, 1]), second)
+            merge(p.machine, merged, p.machine.mix(row.weight, [1, 1]), second)
         self.hold(merged)
 
     def _turned(self, i: int, order: list[int]) -> list[Number]:
@@ -236,14 +237,14 @@ def factor_qr(typingctx, rows, listed, block, triangle, failed):  # type: ignore
                         i = p.column(v, r)
                         row: list[Number] = [0.0] * p.m
                         row[i] = initial.at(t, v, r) * shrink[i]
-                        _merge(p, merged, 1.0, row)
+                        merge(p.machine, merged, 1.0, row)
                 front.hold(merged)
             if p.n_ends == 2:
                 with builder.if_then(p.meeting(t)):
                     front.merge_other()
             near = front.held()
             for row in equations.at(t, shrink)[0]:
-                _merge(p, near, 1.0, row)
+                merge(p.machine, near, 1.0, row)
             finished, carried = _merge_links(p, near, p.link(t), ratio)
             good = _store_rows(p, finished, data, triangle_at(p, t))
             front.hold(carried)
@@ -255,83 +256,25 @@ def factor_qr(typingctx, rows, listed, block, triangle, failed):  # type: ignore
 
 
 def _merge_links(
-    p: Problem, near: list[_Held], weight: Lanes, ratio: Lanes
-) -> tuple[list[_Held], list[_Held]]:
+    p: Problem, near: list[Held], weight: Lanes, ratio: Lanes
+) -> tuple[list[Held], list[Held]]:
     """Take in the link rows; returns the finished rows and the next front."""
     m, grown, square = p.m, powers(ratio, p.n_orders), weight * weight
     near_rows, far_rows = link_triangle(p.n_orders)
-    front = [_Held(row.weight, [*row.entries, *[0.0] * m]) for row in near]
-    front += [_Held(0.0, [0.0] * (m - i)) for i in range(m)]
+    front = [Held(row.weight, [*row.entries, *[0.0] * m]) for row in near]
+    front += [Held(0.0, [0.0] * (m - i)) for i in range(m)]
     for v in range(p.n_dims):
         for r in range(p.n_orders):
             row: list[Number] = [0.0] * (2 * m)
             for o in range(r, p.n_orders):
                 row[p.column(v, o)] = float(near_rows[r, o])
                 row[m + p.column(v, o)] = float(far_rows[r, o]) * grown[o]
-            _merge(p, front, square, row)
-    assert all(is_one(row.entries[0]) for row in front[m:-1])
-    weight, (lead,) = front[-1].weight, front[-1].entries
-    front[-1] = _Held(weight * lead * lead, [1.0])
+            merge(p.machine, front, square, row)
+    front[-1].close()
     return front[:m], front[m:]
 
 
-class _Held:
-    """A row of the front: ``weight^1/2 entries``, from the pivot on.
-
-    The first entry is 1, but of a row that has come into an empty front and met no other yet.
-    `inverse` is that of the weight, as soon as two rows have met.
-    """
-
-    def __init__(self, weight: Number, entries: list[Number]) -> None:
-        self.weight, self.entries, self.inverse = weight, entries, weight
-
-    def merge(self, p: Problem, weight: Number, row: list[Number]) -> tuple[Number, list[Number]]:
-        """Rotate another row, ``weight^1/2 row``, into this one; returns what is left of it.
-
-        With ``w`` and ``a`` of this row, ``v`` and ``b`` of the other, h and x their first entries:
-        ``w' = w h^2 + v x^2``, ``a' = (w h a + v x b) / w'``, ``b' = h b - x a`` and
-        ``v' = v w / w'``. That ``w' a' a'^T + v' b' b'^T`` is the former sum is easily checked.
-        """
-        machine, lead, x = p.machine, self.entries[0], row[0]
-        pull = weight * x
-        total = self.weight * lead * lead + pull * x
-        # Both may begin with 0: then the other row goes on as it is.
-        some = machine.compare(">", total, 0.0)
-        inverse = 1.0 / total
-        ratio = machine.select(some, self.weight * inverse, 1.0)
-        take = machine.select(some, pull * inverse, 0.0)
-        if not is_one(lead):
-            lead = machine.select(some, lead, 1.0)
-            # ... but what this row knows would be lost.
-            lost = machine.builder.and_(
-                machine.builder.not_(some), machine.compare(">", self.weight, 0.0)
-            )
-            total = machine.select(lost, float("nan"), total)
-        keep = ratio * lead
-        left = [lead * b - x * a for a, b in zip(self.entries[1:], row[1:], strict=True)]
-        self.entries[1:] = [
-            keep * a + take * b for a, b in zip(self.entries[1:], row[1:], strict=True)
-        ]
-        self.entries[0], self.weight, self.inverse = 1.0, total, inverse
-        return weight * ratio, left
-
-
-def _merge(p: Problem, front: list[_Held], weight: Number, row: list[Number]) -> None:
-    """Rotate one more row into an upper triangle, by Givens rotations without square roots.
-
-    Rotations are accurate row by row whatever the sizes and the order of the rows (see
-    `general.qr`): nothing needs to be sorted.
-    """
-    for k, held in enumerate(front):
-        if is_zero(row[k]):
-            continue
-        if is_zero(held.weight):
-            front[k] = _Held(weight, row[k:])
-            return
-        weight, row[k + 1 :] = held.merge(p, weight, row[k:])
-
-
-def _store_rows(p: Problem, finished: list[_Held], data: Any, at: Any) -> Any:
+def _store_rows(p: Problem, finished: list[Held], data: Any, at: Any) -> Any:
     """Write D^-1 and U of the finished rows; returns good pivots."""
     machine, good = p.machine, None
     for k, row in enumerate(finished):
