@@ -3,11 +3,14 @@
 Small problems of several dimensions take the general kernels; here they are made to take both.
 """
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 import smnn_np as smnn
-from smnn_np import dense, exact, taylor
+from smnn_np import dense, taylor
+from smnn_np._kernels.cpu.unrolled.rotations import Held
 from smnn_np.testing import assert_close, random_ode
 
 SHAPES = {
@@ -79,13 +82,25 @@ def test_rows_that_begin_with_zeros_go_on_to_later_unknowns(monkeypatch):
         assert_close(smnn.ode_solve(**some, factorization="qr"), dense.ode_solve(**some))
 
 
-def test_rows_keep_their_digits_beside_rows_that_are_much_larger():
-    """Rotations that take one operation less per entry find no solution here."""
-    case = random_ode(np.random.default_rng(0), (), 8, 1, 1, 3, 1)
-    case["weight_smooth"] = np.where(np.arange(7) % 2, 1e7, 1e-7)
-    wanted, _ = exact.ode_solve_vjp(**case)
-    y = smnn.ode_solve(**case, factorization="qr")
-    assert np.abs(y - wanted).max() < 1e-3 * np.abs(wanted).max()
+class _Numbers:
+    """Stands for the machine: one number instead of lanes."""
+
+    compare = staticmethod(lambda how, left, right: left > right)
+    select = staticmethod(lambda condition, yes, no: yes if condition else no)
+
+
+def test_a_large_row_is_not_spoilt_by_what_it_replaces():
+    """A row of weight 1e-30 and entries of 1e20 leaves no rounding errors of its own size."""
+    weight, entry, first, other = (np.longdouble(x) for x in (1e-30, 1e20, 3.0, 0.7))
+    held = Held(weight, [1.0, entry])
+    left_weight, (left,) = held.rotate(_Numbers(), np.longdouble(1.0), [first, other])
+    w, a, x, b = (Fraction(*each.as_integer_ratio()) for each in (weight, entry, first, other))
+    total = w + x * x
+    wanted = [total, (w * a + x * b) / total, w / total, b - x * a]
+    found = [held.weight, held.entries[1], left_weight, left]
+    for one, two in zip(found, wanted, strict=True):
+        error = float(abs(Fraction(*one.as_integer_ratio()) / two - 1))
+        assert error < 4 * float(np.finfo(np.longdouble).eps)
 
 
 def test_large_problems_take_the_unrolled_kernels():
