@@ -103,6 +103,29 @@ def test_a_large_row_is_not_spoilt_by_what_it_replaces():
         assert error < 4 * float(np.finfo(np.longdouble).eps)
 
 
+@pytest.mark.parametrize("factorization", ["cholesky", "qr"])
+@pytest.mark.parametrize("central", [False, True])
+@pytest.mark.parametrize(("n_dims", "n_orders"), [(2, 2), (3, 3), (5, 3), (4, 4)])
+def test_series_side_by_side_agree_with_each_alone(
+    monkeypatch, n_dims, n_orders, central, factorization
+):
+    """Nodes whose unknowns fill tiles, and that do not; eight series at once, and a rest."""
+    case = random_ode(
+        np.random.default_rng(5), (11,), 6, n_dims, n_dims, n_orders, 2, weighted=True
+    )
+    case |= {"central": central, "factorization": factorization}
+    monkeypatch.setattr(taylor, "UNROLLED_UNKNOWNS", 0)
+    found = []
+    for least in (0, np.inf):
+        monkeypatch.setattr(taylor, "UNROLLED_NODES", least)
+        y, pullback = smnn.ode_solve_vjp(**case)
+        found.append((y, *pullback(np.random.default_rng(4).standard_normal(y.shape))))
+    for one, two in zip(*found, strict=True):
+        assert_close(one, two)
+    del case["factorization"]
+    assert_close(found[0][0], dense.ode_solve(**case))
+
+
 def test_large_problems_take_the_unrolled_kernels():
     """What the threshold is for: the same law on many nodes changes kernels, not results."""
     case = make("one series")

@@ -52,7 +52,7 @@ def _merge(rows, front, stride, first, last, line, cosine, sine):
 def _merge_links(rows, ratio, weight, stride, front, line, cosine, sine):
     """Take in the link rows of every dimension."""
     n_lanes, orders, m = len(rows.lanes), n_orders(rows), n_dims(rows) * n_orders(rows)
-    for v in range(n_dims(rows)):
+    for v in range(n_dims(rows)):  # beyond m two nodes hold nothing of later ones yet
         for row in range(rows.link_rows.shape[0]):
             line[:] = 0.0
             for o in range(orders):
