@@ -28,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ._kernels.packing import place_of_row
 from ._kernels.unit_link import factorials, link_products, link_triangle, unit_link
 from ._validation import OdeInputs
 
@@ -84,7 +85,7 @@ class TaylorRows(NamedTuple):
         """Numbers of R per node of a block."""
         m, n_lanes = self.n_unknowns, len(self.lanes)
         if self.sizes:
-            return (m * m * len(self.nodes) - m * (m - 1) // 2) * n_lanes
+            return place_of_row(m, self.coefficients.shape[4], m) * n_lanes
         far, surplus = m * (len(self.nodes) - 1), len(self.width) // n_lanes - 1
         return m * (far + self.coefficients.shape[4] + surplus) * n_lanes
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..jit import njit
+from ..packing import place_of_row
 from .general.rows import (
     HELPER,
     OPTIONS,
@@ -24,14 +25,16 @@ from .general.rows import (
     series_of,
 )
 
+_place_of_row = njit(**HELPER)(place_of_row)
+
 
 @njit(**HELPER)
 def _pivot_at(rows, group, t, lane, i):
     """Place of a pivot in the triangle; unrolled kernels pack their rows."""
-    n_lanes, m = len(rows.lanes), n_dims(rows) * n_orders(rows)
-    n, node = len(rows.nodes) * m, group * rows.n_nodes + t
+    n_lanes, orders = len(rows.lanes), n_orders(rows)
+    m, node = n_dims(rows) * orders, group * rows.n_nodes + t
     if len(rows.sizes) > 0:
-        place = node * (m * n - m * (m - 1) // 2) + i * n - i * (i - 1) // 2
+        place = node * _place_of_row(m, orders, m) + _place_of_row(m, orders, i)
     else:
         place = (node * m + i) * row_stride(rows)
     return place * n_lanes + lane

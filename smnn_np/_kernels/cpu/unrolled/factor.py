@@ -10,9 +10,10 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
+from ...packing import place_of_row, row_length
 from ...trust import PIVOT
 from ...unit_link import link_products, link_triangle
-from .problem import Equations, InitialWeights, Problem, Scale, place_of_row, triangle_at
+from .problem import Equations, InitialWeights, Problem, Scale, triangle_at
 from .rotations import Held, merge
 from .solve import FirstDescent
 from .staged import DOUBLE, Lanes, Matrix, Number, is_zero, powers
@@ -92,9 +93,10 @@ class _Front:
 
 def _store_row(p: Problem, triangle: Any, at: Any, k: int, unit: list[Number], inverse: Number):
     """Write row k of the unit triangle from its diagonal on, the inverse pivot on the diagonal."""
-    for j, value in enumerate([inverse, *unit]):
-        offset = p.plus(at, (place_of_row(p.m, k) + j) * p.n_lanes)
-        p.machine.store(value, triangle, offset)
+    first, length = place_of_row(p.m, p.n_orders, k), row_length(p.m, p.n_orders, k)
+    assert all(map(is_zero, unit[length - 1 :]))
+    for j, value in enumerate([inverse, *unit[: length - 1]]):
+        p.machine.store(value, triangle, p.plus(at, (first + j) * p.n_lanes))
 
 
 def _finish(p: Problem, failed: Any, failed_at: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
+from ...packing import place_of_row
 from .arrays import Input
 from .course import Course
 from .staged import DOUBLE, Lanes, Machine, Number, powers
@@ -250,11 +251,6 @@ class Scale:
         return self.p.shrink(here), self.p.machine.select(same, 1.0, step * after)
 
 
-def place_of_row(m: int, k: int) -> int:
-    """Place of row k of a node's triangle, whose rows follow one another from their pivots on."""
-    return 2 * m * k - k * (k - 1) // 2
-
-
 def triangle_at(p: Problem, t: Any) -> Any:
     """Offset of the triangle of node t."""
-    return p.times(t, place_of_row(p.m, p.m) * p.n_lanes)
+    return p.times(t, place_of_row(p.m, p.n_orders, p.m) * p.n_lanes)

@@ -12,8 +12,9 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
+from ...packing import place_of_row, row_length
 from ...unit_link import factorials
-from .problem import Equations, InitialWeights, Problem, Scale, place_of_row, triangle_at
+from .problem import Equations, InitialWeights, Problem, Scale, triangle_at
 from .staged import Lanes, Matrix, Number, dot, powers
 
 
@@ -21,12 +22,12 @@ def _load_triangle(p: Problem, data: Any, at: Any) -> tuple[Matrix, list[Lanes]]
     """Rows of U after the diagonal (m, 2 m - k - 1), and D^-1 (m,)."""
     rows, inverses = [], []
     for k in range(p.m):
-        first = place_of_row(p.m, k)
-        entries = [
-            p.machine.load(data, p.plus(at, (first + j) * p.n_lanes)) for j in range(2 * p.m - k)
+        first, length = place_of_row(p.m, p.n_orders, k), row_length(p.m, p.n_orders, k)
+        entries: list[Number] = [
+            p.machine.load(data, p.plus(at, (first + j) * p.n_lanes)) for j in range(length)
         ]
         inverses.append(entries[0])
-        rows.append(entries[1:])
+        rows.append(entries[1:] + [0.0] * (2 * p.m - k - length))
     return rows, inverses
 
 
