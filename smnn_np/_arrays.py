@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SHORT = 4096  # numbers
+_OF_THE_HOST = (np.ndarray, float)
 
 
 def array_module(array: Any) -> ModuleType:
@@ -61,6 +62,8 @@ def on_gpu(given: Mapping[str, Any], before: bool | None = None) -> bool:
     before : bool, optional
         What was found for an earlier call that this one belongs to.
     """
+    if before is None and all(type(each) in _OF_THE_HOST for each in given.values()):
+        return False
     kinds = {
         name: not isinstance(value, np.ndarray) and is_cupy(value)
         for name, value in given.items()

@@ -92,6 +92,8 @@ class Group:
         self.rows, self.series, self.factorization = rows, series, factorization
         self.valid = np.ones(len(series), dtype=bool)
         self.left = np.zeros(len(series))
+        # Numbers of a block of unknowns; row operations may touch a few beyond the last node.
+        self._stride = rows.length * rows.n_unknowns * len(rows.lanes) + len(rows.width)
         self._parts = split(-(-len(series) // rows.n_abreast))
         self._chunk = max(1, CHUNK // self._stride)  # blocks
         self._apart = rows.length * rows.triangle_size  # numbers from one triangle to the next
@@ -187,7 +189,7 @@ class Group:
     @property
     def corrected(self) -> bool:
         """Whether the last solve changed every solution by a correction."""
-        return np.count_nonzero((self.left > 0.0) | ~self.valid) == len(self.left)
+        return bool(np.count_nonzero(self.left) >= np.count_nonzero(self.valid))
 
     def invert(self, variance: Array, covariance: Array, lagged: Array) -> None:
         """Write entries of ``(A^T A)^-1`` to those outputs that are not empty."""
@@ -196,12 +198,6 @@ class Group:
     def log_determinant(self, out: Array) -> None:
         """Write ``log det A^T A`` of the valid series to out (B,)."""
         self._inspect(cpu.log_determinant, out)
-
-    @property
-    def _stride(self) -> int:
-        """Numbers of a block of unknowns; row operations may touch a few beyond the last node."""
-        rows = self.rows
-        return rows.length * rows.n_unknowns * len(rows.lanes) + len(rows.width)
 
     def _allocate(self, n_blocks: int) -> Array:
         """Room for the triangles of some blocks."""

@@ -91,11 +91,14 @@ class _Pool:
 
     def _free(self, size: int, here: int) -> _Block | None:
         """Take out a free block of `size` numbers or somewhat more."""
-        most, chosen, mine = (1 + _SPARE) * size, -1, False
-        for k, block in enumerate(self._blocks):
-            fits = size <= block.size <= most and (block.thread == here or not mine)
+        most, chosen = (1 + _SPARE) * size, -1
+        for k in range(len(self._blocks) - 1, -1, -1):
+            block = self._blocks[k]
+            fits = size <= block.size <= most and (block.thread == here or chosen < 0)
             if fits and _n_references(block) == _ALONE:
-                chosen, mine = k, block.thread == here
+                chosen = k
+                if block.thread == here:
+                    break
         return self._blocks.pop(chosen) if chosen >= 0 else None
 
     def _fresh(self, size: int, here: int) -> _Block:

@@ -6,6 +6,7 @@ A message is one sentence: the argument's name, what came, what is wanted, and t
 
 import operator
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -177,7 +178,7 @@ def _read_array(name: str, value: Any, proven: bool = False) -> NDArray:
     """Check one array: kind, rank and, unless they are proven to be good, values."""
     axes = AXES[name]
     if type(value) is float and 0 < value < np.inf and name in _NUMBERS_WELCOME:
-        return np.full((1,) * len(axes), value)
+        return _number(value, len(axes))
     array = as_float64(name, value)
     if array.ndim < len(axes) and name not in _NUMBERS_WELCOME:
         wanted = f"(..., {', '.join(axes)})"
@@ -188,6 +189,14 @@ def _read_array(name: str, value: Any, proven: bool = False) -> NDArray:
     if not proven:
         check_values(name, array)
     return array.reshape((1,) * (len(axes) - array.ndim) + array.shape)
+
+
+@lru_cache(maxsize=64)
+def _number(value: float, n_axes: int) -> NDArray:
+    """A number as an array; the same one for the same number, hence not to be written to."""
+    array = np.full((1,) * n_axes, value)
+    array.flags.writeable = False
+    return array
 
 
 def _read_count(name: str, value: Any) -> int:

@@ -206,7 +206,7 @@ def solve_blocks(
         if block == n_blocks:
             break
         start = (n_kept + block - begin) * stride
-        if half == 0:
+        if half == 0 and len(rows.sizes) == 0:  # unrolled kernels begin without it
             z[start : start + stride] = 0.0
         _share(rows, valid, half > 0, status, verdict, block, share)
         triangle = triangles[block * apart :]
@@ -237,8 +237,9 @@ def solve_blocks(
                     x, sums,
                 )  # fmt: skip
             kernel.ascend(
-                rows, listed, block, triangle, x, share, z, start, half, parts, now, size, sums
-            )
+                rows, listed, block, triangle, x, share, z, start, half, parts, correction == 0,
+                now, size, sums,
+            )  # fmt: skip
             if correction == 0:
                 continue
             _pool(rows, now)

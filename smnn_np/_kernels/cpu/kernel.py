@@ -40,8 +40,13 @@ def descend(rows, listed, block, rhs, initial, target, triangle, z, start, half,
     """``x = U^-T (target + A^T (b - A z))``; sums (5, W), but the last: squares of residuals."""
 
 
-def ascend(rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums):
-    """Add ``U^-1 D^-1 x`` to z, or to its low half, in the lanes where share (W,) is 1."""
+def ascend(
+    rows, listed, block, triangle, x, share, z, start, half, parts, fresh, largest, size, sums
+):
+    """Add ``U^-1 D^-1 x`` to z, or to its low half, in the lanes where share (W,) is 1.
+
+    With `fresh`, z is zero: unrolled kernels do not read it, for the general ones it is cleared.
+    """
 
 
 def gradients(rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars):
@@ -102,13 +107,14 @@ def _descend(  # type: ignore[no-untyped-def]
 
 @overload(ascend, jit_options=HELPER)
 def _ascend(  # type: ignore[no-untyped-def]
-    rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums
+    rows, listed, block, triangle, x, share, z, start, half, parts, fresh, largest, size, sums
 ):
     if not _are_unrolled(rows):
         return general.ascend.py_func
-    return lambda rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums: (  # noqa: E501
+    return lambda rows, listed, block, triangle, x, share, z, start, half, parts, fresh, largest, size, sums: (  # noqa: E501
         unrolled.ascend(
-            rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums
+            rows, listed, block, triangle, x, share, z, start, half, parts, fresh, largest, size,
+            sums,
         )
     )  # fmt: skip
 

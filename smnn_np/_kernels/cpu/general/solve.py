@@ -210,7 +210,9 @@ def descend(
 
 
 @njit(**OPTIONS)
-def ascend(rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums):
+def ascend(
+    rows, listed, block, triangle, x, share, z, start, half, parts, fresh, largest, size, sums
+):  # fmt: skip
     """Add ``U^-1 D^-1 x`` to one block of z in the lanes where share (W,) is 1.
 
     It goes to the low half where there is one. x receives the correction; largest and size (m, W)

@@ -282,9 +282,10 @@ def _add_initial_residual(
 
 @intrinsic
 def ascend(  # type: ignore[no-untyped-def]
-    typingctx, rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums
-):
-    """Add ``U^-1 D^-1 x`` to one block of z in the lanes where share (W,) is 1.
+    typingctx, rows, listed, block, triangle, x, share, z, start, half, parts, fresh, largest, size,
+    sums,
+):  # fmt: skip
+    """Add ``U^-1 D^-1 x`` to one block of z, zero if `fresh`, in the lanes where share (W,) is 1.
 
     It goes to the low half if there are two `parts`. x receives the correction; largest and size
     (m, W) the largest entries of it and of what it was added to; sums (5, W), at its end, the
@@ -295,7 +296,7 @@ def ascend(  # type: ignore[no-untyped-def]
         p = Problem(context, builder, signature.args, args)
         machine, zero = p.machine, p.machine.integer(0)
         places = (
-            (3, triangle), (4, x), (5, share), (6, z), (10, largest), (11, size), (12, sums)
+            (3, triangle), (4, x), (5, share), (6, z), (11, largest), (12, size), (13, sums)
         )  # fmt: skip
         data, x_data, share_data, z_data, largest_at, size_at, sums_at = (
             p.data(kind, args[k]) for k, kind in places
@@ -314,7 +315,7 @@ def ascend(  # type: ignore[no-untyped-def]
                     value[k] = value[k] - unit[k][p.m + j - k - 1] * after[j].get()
                 for j in range(p.m - 1, k, -1):
                     value[k] = value[k] - unit[k][j - k - 1] * value[j]
-            old = load_node(p, z_data, goal, t)
+            old = [machine.select(args[10], 0.0, each) for each in load_node(p, z_data, goal, t)]
             new = [machine.select(taken, a + b, a) for a, b in zip(old, value, strict=True)]
             store_node(p, new, z_data, goal, t)
             store_node(p, value, x_data, zero, t)
@@ -330,7 +331,7 @@ def ascend(  # type: ignore[no-untyped-def]
         return context.get_dummy_value()
 
     signature = types.void(
-        rows, listed, block, triangle, x, share, z, start, half, parts, largest, size, sums
+        rows, listed, block, triangle, x, share, z, start, half, parts, fresh, largest, size, sums
     )
     return signature, codegen
 
