@@ -290,7 +290,7 @@ def test_outliers_do_not_spoil_the_start():
 def test_a_diverging_fit_says_so_and_keeps_good_weights():
     X, y = oscillators(30)
     calm = small(max_iter=1, learning_rate_init=1e-12).fit(X, y).predict(X)
-    model = small(max_iter=50, learning_rate_init=1e3)
+    model = small(max_iter=50, learning_rate_init=1e8)
     with pytest.raises(FloatingPointError, match=r"diverged in iteration 2 .*learning_rate_init"):
         model.fit(X, y)
     assert np.abs(model.predict(X) - calm).max() < 1e-9
