@@ -52,13 +52,7 @@ def _from_line(numbers: Array, size: int) -> Array:
     return numbers[first : first + size]
 
 
-def _fresh(size: int, thread: int) -> _Block:
-    """New memory."""
-    numbers = np.empty(size + _LINE)
-    return _Block(numbers, _line_of(numbers), size, thread)
-
-
-_ALONE = _n_references(_fresh(0, 0))
+_ALONE = _n_references(_Block(np.empty(0), 0, 0, 0))
 
 
 class _Pool:
@@ -105,7 +99,8 @@ class _Pool:
         """New memory; the oldest blocks make room."""
         while self._blocks and (self.size() + size > MOST or len(self._blocks) >= _MANY):
             del self._blocks[0]
-        return _fresh(size, here)
+        numbers = np.empty(size + _LINE)
+        return _Block(numbers, _line_of(numbers), size, here)
 
     def size(self) -> int:
         """Numbers in all blocks."""

@@ -16,7 +16,6 @@ from .lanes import row_add, row_dot, row_multiply, row_set
 from .links import fill_entries, long_row, measure_links
 from .rows import (
     HELPER,
-    OPTIONS,
     counts,
     fill_central,
     fill_equations,
@@ -215,7 +214,7 @@ def _gather(rows, listed, block, y, shrink, z):
                 z[at + i * n_lanes + lane] = y[b, t, i] / power
 
 
-@njit(**OPTIONS)
+@njit(**HELPER)
 def gradients(rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars):
     """Add the gradients of one block to the seven arrays of `bars`.
 

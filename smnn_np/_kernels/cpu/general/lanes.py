@@ -13,7 +13,8 @@ harmless. Products may be contracted to fused multiply-adds where the machine ha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
@@ -58,6 +59,23 @@ def columns(builder: Any, count: Any, step: int) -> Any:
     return builder.sdiv(rounded, ir.Constant(kind, step))
 
 
+@contextmanager
+def _each_column(
+    context: Any, builder: Any, kinds: Any, args: Any, which: Sequence[int], widths: tuple[int, int]
+) -> Iterator[list[Any]]:
+    """Body of a loop over ``args[6]`` columns, `widths[1]` numbers at a time; yields addresses.
+
+    Those of the arrays among the arguments that are at `which`, each followed by its offset.
+    """
+    n_lanes, n_wide = widths
+    with cgutils.for_range(builder, columns(builder, args[6], n_wide // n_lanes)) as loop:
+        shift = builder.mul(loop.index, ir.Constant(loop.index.type, n_wide))
+        yield [
+            pointer(context, builder, kinds[k], args[k], builder.add(args[k + 1], shift), n_wide)
+            for k in which
+        ]
+
+
 def _row_operation(combine: Callable[..., Any]) -> Any:
     """Make ``op(dst, o, mult, i, src, j, count, lanes, width)``: a multiple of a row to a row."""
 
@@ -72,13 +90,8 @@ def _row_operation(combine: Callable[..., Any]) -> Any:
             factor = load(builder, pointer(context, builder, kinds[2], args[2], args[3], n_lanes))
             if n_lanes < n_wide:
                 factor = splat(builder, factor, n_wide)
-            total = columns(builder, args[6], n_wide // n_lanes)
-            with cgutils.for_range(builder, total) as loop:
-                shift = builder.mul(loop.index, ir.Constant(loop.index.type, n_wide))
-                here = builder.add(args[1], shift)
-                there = builder.add(args[5], shift)
-                target = pointer(context, builder, kinds[0], args[0], here, n_wide)
-                source = pointer(context, builder, kinds[4], args[4], there, n_wide)
+            widths = n_lanes, n_wide
+            with _each_column(context, builder, kinds, args, (0, 4), widths) as (target, source):
                 product = builder.fmul(factor, load(builder, source), flags=CONTRACT)
                 value = combine(builder, lambda: load(builder, target), product)
                 builder.store(value, target, align=8)
@@ -108,14 +121,9 @@ def _dot_operation(term: Callable[..., Any], change: Callable[..., Any]) -> Any:
             kind = vector(n_wide)
             zeros = [0.0] * n_wide if n_wide > 1 else 0.0
             total = cgutils.alloca_once_value(builder, ir.Constant(kind, zeros))
-            steps = columns(builder, args[6], n_wide // n_lanes)
-            with cgutils.for_range(builder, steps) as loop:
-                shift = builder.mul(loop.index, ir.Constant(loop.index.type, n_wide))
-                pair = []
-                for which in (2, 4):
-                    at = builder.add(args[which + 1], shift)
-                    place = pointer(context, builder, kinds[which], args[which], at, n_wide)
-                    pair.append(load(builder, place))
+            widths = n_lanes, n_wide
+            with _each_column(context, builder, kinds, args, (2, 4), widths) as places:
+                pair = [load(builder, place) for place in places]
                 product = term(builder, builder.fmul(*pair, flags=CONTRACT))
                 builder.store(builder.fadd(builder.load(total), product, flags=CONTRACT), total)
             value = builder.load(total)
@@ -172,15 +180,9 @@ def _product_operation(combine: Callable[..., Any]) -> Any:
         signature = types.void(dst, intp, a, intp, b, intp, intp, lanes, width)
 
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            kinds = signature.args
-            with cgutils.for_range(builder, columns(builder, args[6], n_wide // n_lanes)) as loop:
-                shift = builder.mul(loop.index, ir.Constant(loop.index.type, n_wide))
-                target, one, two = (
-                    pointer(
-                        context, builder, kinds[k], args[k], builder.add(args[k + 1], shift), n_wide
-                    )
-                    for k in (0, 2, 4)
-                )
+            kinds, widths = signature.args, (n_lanes, n_wide)
+            with _each_column(context, builder, kinds, args, (0, 2, 4), widths) as places:
+                target, one, two = places
                 factors = load(builder, one), load(builder, two)
                 value = combine(builder, lambda: load(builder, target), factors)
                 builder.store(value, target, align=8)
@@ -211,14 +213,8 @@ def row_rotate(typingctx, dst, o, src, j, cosine, sine, count, lanes, width):  #
             place = pointer(context, builder, kinds[which], args[which], zero, n_lanes)
             factor = load(builder, place)
             turn.append(splat(builder, factor, n_wide) if n_lanes < n_wide else factor)
-        with cgutils.for_range(builder, columns(builder, args[6], n_wide // n_lanes)) as loop:
-            shift = builder.mul(loop.index, ir.Constant(loop.index.type, n_wide))
-            places = [
-                pointer(
-                    context, builder, kinds[k], args[k], builder.add(args[k + 1], shift), n_wide
-                )
-                for k in (0, 2)
-            ]
+        widths = n_lanes, n_wide
+        with _each_column(context, builder, kinds, args, (0, 2), widths) as places:
             above, below = (load(builder, place) for place in places)
             for place, one, two, combine in (
                 (places[0], above, below, builder.fadd),

@@ -14,7 +14,6 @@ from .lanes import row_add, row_dot, row_multiply, row_multiply_add, row_set, ro
 from .links import fill_entries, long_row, measure_links, pull_links
 from .rows import (
     HELPER,
-    OPTIONS,
     fill_central,
     fill_equations,
     fill_link,
@@ -159,7 +158,7 @@ def _add_target(rows, listed, block, t, target, shrink, out, at):
             out[at + i * n_lanes + lane] += shrink[(i % orders) * n_lanes + lane] * value
 
 
-@njit(**OPTIONS)
+@njit(**HELPER)
 def descend(
     rows, listed, block, rhs, initial, target, triangle, z, start, half, parts, x, sums
 ):  # fmt: skip
@@ -209,7 +208,7 @@ def descend(
         _eliminate(rows, t, triangle, x, local)
 
 
-@njit(**OPTIONS)
+@njit(**HELPER)
 def ascend(
     rows, listed, block, triangle, x, share, z, start, half, parts, fresh, largest, size, sums
 ):  # fmt: skip

@@ -6,6 +6,7 @@ few rows and columns stay in registers while the products of many rows are taken
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import chain
 
 from llvmlite import ir
@@ -17,12 +18,17 @@ from numba.extending import intrinsic
 from .lanes import CONTRACT, load, pointer, splat
 
 TILE_ROWS = 3
-FEATURES = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
+
+
+@cache
+def _features() -> str:
+    """What Numba compiles for; it takes milliseconds to ask."""
+    return get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
 
 
 def tile_vectors(n_lanes: int, n_wide: int) -> int:
     """How many vectors of a row a tile has: as many as registers hold, fewer for a lone series."""
-    return 4 if n_lanes == n_wide and "+avx512f" in FEATURES else 2
+    return 4 if n_lanes == n_wide and "+avx512f" in _features() else 2
 
 
 @intrinsic
