@@ -104,13 +104,13 @@ def _worst_ratios(rows, now, before, floor, scale, worst):
 
 
 @njit(**HELPER)
-def _worst_node(rows, x, lane, m):
+def _worst_node(rows, z, start, lane, m):
     """Node of the largest entry of a series whose first lane this is."""
     worst, node = -1.0, 0
     for end in range(len(rows.ends)):
         for k in range(rows.length):
             for i in range(m):
-                value = abs(x[(k * m + i) * len(rows.lanes) + lane + end])
+                value = abs(z[start + (k * m + i) * len(rows.lanes) + lane + end])
                 if value > worst or np.isnan(value):
                     worst, node = value, node_of(rows, end, k)
     return node
@@ -206,12 +206,14 @@ def solve_blocks(
         if block == n_blocks:
             break
         start = (n_kept + block - begin) * stride
+        own = z[start : start + stride]
         if half == 0 and len(rows.sizes) == 0:  # unrolled kernels begin without it
-            z[start : start + stride] = 0.0
+            own[:] = 0.0
+        began = own if half == 0 and len(rows.sizes) > 0 else x  # ... and in its place
         _share(rows, valid, half > 0, status, verdict, block, share)
         triangle = triangles[block * apart :]
         if fresh and share.any():
-            kernel.factorize(rows, listed, block, rhs, initial, target, triangle, by_qr, x, failed)
+            kernel.factorize(rows, listed, block, rhs, initial, target, triangle, by_qr, began, failed)
             if len(rows.sizes) == 0:  # unrolled kernels look at them themselves
                 _refuse_steps(rows, listed, block, failed)
             _note_failures(rows, listed.size, block, failed, status, share)
@@ -230,15 +232,18 @@ def solve_blocks(
             now = norms[(correction + 2) % 3]
             if correction == 0 and len(rows.sizes) > 0:
                 if not (fresh and kernel.begins(rows, by_qr)):
-                    kernel.begin(rows, listed, block, rhs, initial, target, triangle, z, start, x)
+                    kernel.begin(
+                        rows, listed, block, rhs, initial, target, triangle, z, start, began
+                    )
             else:
+                began = x
                 kernel.descend(
                     rows, listed, block, rhs, initial, target, triangle, z, start, half, parts,
                     x, sums,
                 )  # fmt: skip
             kernel.ascend(
-                rows, listed, block, triangle, x, share, z, start, half, parts, correction == 0,
-                now, size, sums,
+                rows, listed, block, triangle, began, share, z, start, half, parts,
+                correction == 0, now, size, sums,
             )  # fmt: skip
             if correction == 0:
                 continue
@@ -275,7 +280,8 @@ def solve_blocks(
                         lost = not changes[lane] <= STALL
                         done = done or lost or correction == n_corrections
                         if done and not losses[lane] <= LOST:
-                            verdict[place] = _worst_node(rows, x, lane, m)
+                            # Half of the solution or more is correction: where it is largest.
+                            verdict[place] = _worst_node(rows, z, start, lane, m)
                     if done and verdict[place] == FINE:
                         noise = UNIT**2 * sums[3 * n_lanes + lane] + ratio**2 * energy
                         if forced[lane] > 0.0 or not noise <= rounding**2 * sums[lane]:

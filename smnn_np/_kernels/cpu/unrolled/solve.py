@@ -287,9 +287,9 @@ def ascend(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Add ``U^-1 D^-1 x`` to one block of z, zero if `fresh`, in the lanes where share (W,) is 1.
 
-    It goes to the low half if there are two `parts`. x receives the correction; largest and size
-    (m, W) the largest entries of it and of what it was added to; sums (5, W), at its end, the
-    square of ``|A x|``.
+    It goes to the low half if there are two `parts`. largest and size (m, W) receive the largest
+    entries of the correction and of what it was added to; sums (5, W), at its end, the square of
+    ``|A x|``. The block of z may be x itself if it is `fresh`.
     """
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
@@ -318,7 +318,6 @@ def ascend(  # type: ignore[no-untyped-def]
             old = [machine.select(args[10], 0.0, each) for each in load_node(p, z_data, goal, t)]
             new = [machine.select(taken, a + b, a) for a, b in zip(old, value, strict=True)]
             store_node(p, new, z_data, goal, t)
-            store_node(p, value, x_data, zero, t)
             for states, values in zip(peaks, (value, new), strict=True):
                 for state, each in zip(states, values, strict=True):
                     _raise_to(state, abs(machine.lift(each)))
