@@ -89,6 +89,8 @@ class Group:
     def __init__(
         self, rows: TaylorRows, series: NDArray, factorization: str, keep: bool | None = True
     ) -> None:
+        if factorization != "qr" and keep is not True:  # who keeps U may want to look at it
+            rows = rows.slimmed()
         self.rows, self.series, self.factorization = rows, series, factorization
         self.valid = np.ones(len(series), dtype=bool)
         self.left = np.zeros(len(series))

@@ -39,6 +39,7 @@ GENERAL_LANES = 8  # ... and in general ones, which then load a multiplier half 
 WIDTH = 4  # columns at once for a single series of many unknowns
 UNROLLED_UNKNOWNS = 12  # nodes of so many unknowns get kernels with all sizes compiled in ...
 UNROLLED_NODES = 2_000  # ... for so many nodes that it pays; a scalar equation always
+SLIM = 1_300_000  # unrolled triangles of so many numbers are slim
 
 
 class TaylorRows(NamedTuple):
@@ -69,6 +70,7 @@ class TaylorRows(NamedTuple):
     width: tuple[int, ...]  # its length: numbers that a row operation takes at once
     sizes: tuple[tuple[int, ...], ...]  # lengths Q, V, R where they are compiled in, else ()
     plain: tuple[int, ...]  # its length 1: unrolled, weights of equations and of links are numbers
+    slim: tuple[int, ...]  # its length 1: unrolled, half of U is made again where it is wanted
 
     @property
     def n_unknowns(self) -> int:
@@ -80,12 +82,22 @@ class TaylorRows(NamedTuple):
         """Series of a block."""
         return len(self.lanes) // len(self.ends)
 
+    def slimmed(self) -> TaylorRows:
+        """The same, with slim triangles where these pay: only Cholesky's may be.
+
+        Half of U follows from the other half and from the links between nodes
+        (`unrolled.solve.Triangle`). To make it again takes less time than to read it from memory,
+        but more than to read it from a cache.
+        """
+        pays = self.sizes and self.length * self.triangle_size >= SLIM
+        return self._replace(slim=(0,)) if pays else self
+
     @property
     def triangle_size(self) -> int:
         """Numbers of R per node of a block."""
         m, n_lanes = self.n_unknowns, len(self.lanes)
         if self.sizes:
-            return place_of_row(m, self.coefficients.shape[4], m) * n_lanes
+            return place_of_row(m, self.coefficients.shape[4], m, bool(self.slim)) * n_lanes
         far, surplus = m * (len(self.nodes) - 1), len(self.width) // n_lanes - 1
         return m * (far + self.coefficients.shape[4] + surplus) * n_lanes
 
@@ -175,6 +187,7 @@ def taylor_rows(inputs: OdeInputs, halve: bool = False) -> TaylorRows:
         (0,) * (WIDTH if wide else n_lanes),
         tuple((0,) * n for n in (n_equations, n_dims, n_orders)) if unrolled else (),
         (0,) * plain,
+        (),
     )
 
 

@@ -213,7 +213,9 @@ def solve_blocks(
         _share(rows, valid, half > 0, status, verdict, block, share)
         triangle = triangles[block * apart :]
         if fresh and share.any():
-            kernel.factorize(rows, listed, block, rhs, initial, target, triangle, by_qr, began, failed)
+            kernel.factorize(
+                rows, listed, block, rhs, initial, target, triangle, by_qr, began, failed
+            )
             if len(rows.sizes) == 0:  # unrolled kernels look at them themselves
                 _refuse_steps(rows, listed, block, failed)
             _note_failures(rows, listed.size, block, failed, status, share)

@@ -10,28 +10,26 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
-from ...packing import place_of_row, row_length
 from ...trust import PIVOT
 from ...unit_link import link_products, link_triangle
-from .problem import Equations, InitialWeights, Problem, Scale, triangle_at
+from .problem import Equations, InitialWeights, Problem, Scale
 from .rotations import Held, merge
 from .solve import FirstDescent
 from .staged import DOUBLE, Lanes, Matrix, Number, is_zero, powers
+from .triangle import cross_block, store_row, triangle_at
 
 
 def _link_blocks(p: Problem, square: Number, ratio: Lanes) -> tuple[Matrix, Matrix, Matrix]:
     """Normal products of the links from a node: (m, m) near, near-far and far."""
     products, grown = link_products(p.n_orders), powers(ratio, 2 * p.n_orders - 1)
-    blocks: list[Matrix] = [[[0.0] * p.m for _ in range(p.m)] for _ in range(3)]
-    for i in range(p.n_orders):
-        for j in range(p.n_orders):
-            near, cross, far = (square * float(products[k, i, j]) for k in range(3))
-            cross, far = cross * grown[j], far * grown[i + j]
-            for v in range(p.n_dims):
+    near, far = ([[0.0] * p.m for _ in range(p.m)] for _ in range(2))
+    for v in range(p.n_dims):
+        for i in range(p.n_orders):
+            for j in range(p.n_orders):
                 at, to = p.column(v, i), p.column(v, j)
-                for block, value in zip(blocks, (near, cross, far), strict=True):
-                    block[at][to] = value
-    return blocks[0], blocks[1], blocks[2]
+                near[at][to] = square * float(products[0, i, j])
+                far[at][to] = square * float(products[2, i, j]) * grown[i + j]
+    return near, cross_block(p, square, ratio), far
 
 
 class _Front:
@@ -89,14 +87,6 @@ class _Front:
             signs = [1.0 if lane == source else turn for lane, source in enumerate(order)]
             out.append(p.machine.mix(state.get(), order) * p.machine.pattern(signs))
         return out
-
-
-def _store_row(p: Problem, triangle: Any, at: Any, k: int, unit: list[Number], inverse: Number):
-    """Write row k of the unit triangle from its diagonal on, the inverse pivot on the diagonal."""
-    first, length = place_of_row(p.m, p.n_orders, k), row_length(p.m, p.n_orders, k)
-    assert all(map(is_zero, unit[length - 1 :]))
-    for j, value in enumerate([inverse, *unit[: length - 1]]):
-        p.machine.store(value, triangle, p.plus(at, (first + j) * p.n_lanes))
 
 
 def _finish(p: Problem, failed: Any, failed_at: Any) -> None:
@@ -203,7 +193,7 @@ def _eliminate(
         good = sound if good is None else machine.builder.and_(good, sound)
         inverse, values = 1.0 / pivot, upper[k][1:] + cross[k]
         unit = [0.0 if is_zero(value) else value * inverse for value in values]
-        _store_row(p, data, at, k, unit, inverse)
+        store_row(p, data, at, k, unit, inverse)
         for i in range(k + 1, 2 * m):
             factor = unit[i - k - 1]
             if is_zero(factor):
@@ -226,6 +216,7 @@ def factor_qr(typingctx, rows, listed, block, triangle, failed):  # type: ignore
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
         p = Problem(context, builder, signature.args, args)
+        assert not p.is_slim
         data, failed_at = p.data(triangle, args[3]), p.data(failed, args[4])
         equations, initial = Equations(p), InitialWeights(p)
         front, scale, broken = _Front(p), Scale(p), p.machine.state(-1.0)
@@ -280,7 +271,7 @@ def _store_rows(p: Problem, finished: list[Held], data: Any, at: Any) -> Any:
     """Write D^-1 and U of the finished rows; returns good pivots."""
     machine, good = p.machine, None
     for k, row in enumerate(finished):
-        _store_row(p, data, at, k, row.entries[1:], row.inverse)
+        store_row(p, data, at, k, row.entries[1:], row.inverse)
         sound = machine.builder.and_(
             machine.compare(">", row.weight, 0.0), machine.compare("<", row.weight, float("inf"))
         )

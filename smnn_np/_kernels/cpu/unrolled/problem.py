@@ -14,7 +14,6 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-from ...packing import place_of_row
 from .arrays import Input
 from .course import Course
 from .staged import DOUBLE, Lanes, Machine, Number, powers
@@ -34,7 +33,9 @@ class Problem:
         self.m = self.n_dims * self.n_orders
         self.n_nodes, self.n_initial = self.number("length"), self.number("n_initial_steps")
         self.n_ends = rows.types[rows.fields.index("ends")].count
-        self._are_plain = len(rows.types[rows.fields.index("plain")]) > 0
+        self._are_plain, self.is_slim = (
+            len(rows.types[rows.fields.index(name)]) > 0 for name in ("plain", "slim")
+        )
         self.nodes, self.gaps = self._courses()
         self._first = builder.mul(block, self.machine.integer(self.n_lanes // self.n_ends))
         array = context.make_array(listed)(context, builder, values[1])
@@ -245,12 +246,27 @@ class Scale:
         after = 1.0 / following
         self.step.set(following)
         self.inverse.set(after)
-        # On an even grid exactly 1, which a step times its inverse need not be: sums then cancel
-        # without rounding.
-        same = self.p.machine.compare("==", step, following)
-        return self.p.shrink(here), self.p.machine.select(same, 1.0, step * after)
+        return self.p.shrink(here), _quotient(step, following, after)
 
 
-def triangle_at(p: Problem, t: Any) -> Any:
-    """Offset of the triangle of node t."""
-    return p.times(t, place_of_row(p.m, p.n_orders, p.m) * p.n_lanes)
+class Ratio:
+    """``s_t / k_{t+1}``, from the last node back to the first."""
+
+    def __init__(self, p: Problem) -> None:
+        self.p, self.step = p, p.machine.state(p.scale(p.plus(p.n_nodes, -1)))
+
+    def retreat(self, t: Any) -> Lanes:
+        """The ratio after node t; moves on to the node before it."""
+        following, step = self.step.get(), self.p.scale(t)
+        self.step.set(step)
+        return _quotient(step, following, 1.0 / following)
+
+
+def _quotient(step: Lanes, following: Lanes, inverse: Lanes) -> Lanes:
+    """``step / following``, given the inverse.
+
+    On an even grid exactly 1, which a step times its inverse need not be: sums then cancel without
+    rounding.
+    """
+    machine = step.machine
+    return machine.select(machine.compare("==", step, following), 1.0, step * inverse)

@@ -12,23 +12,10 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
-from ...packing import place_of_row, row_length
 from ...unit_link import factorials
-from .problem import Equations, InitialWeights, Problem, Scale, triangle_at
+from .problem import Equations, InitialWeights, Problem, Ratio, Scale
 from .staged import Lanes, Matrix, Number, dot, powers
-
-
-def _load_triangle(p: Problem, data: Any, at: Any) -> tuple[Matrix, list[Lanes]]:
-    """Rows of U after the diagonal (m, 2 m - k - 1), and D^-1 (m,)."""
-    rows, inverses = [], []
-    for k in range(p.m):
-        first, length = place_of_row(p.m, p.n_orders, k), row_length(p.m, p.n_orders, k)
-        entries: list[Number] = [
-            p.machine.load(data, p.plus(at, (first + j) * p.n_lanes)) for j in range(length)
-        ]
-        inverses.append(entries[0])
-        rows.append(entries[1:] + [0.0] * (2 * p.m - k - length))
-    return rows, inverses
+from .triangle import load_triangle
 
 
 def load_node(p: Problem, z: Any, start: Any, t: Any) -> list[Number]:
@@ -145,12 +132,13 @@ def _descend(n_parts: int, *kinds: Any) -> Any:
             _add_equation_residual(p, equations.at(t, shrink), sides[0], t, here, total, squares)
             after = load(builder.select(p.has_next(t), p.plus(t, 1), t))
             carried: list[Number] = [0.0] * p.m
+            weight = p.link(t)
             if n_parts:
-                near, carried = _link_residual(p, p.link(t), ratio, here, after, squares[1])
+                near, carried = _link_residual(p, weight, ratio, here, after, squares[1])
                 total = [a + b for a, b in zip(total, near, strict=True)]
             # What the node before it passes on comes last: all else can be summed meanwhile.
             total = [a + state.get() for a, state in zip(total, sums, strict=True)]
-            _eliminate(p, _load_triangle(p, data, triangle_at(p, t))[0], total, carried)
+            _eliminate(p, load_triangle(p, data, t, (weight, ratio))[0], total, carried)
             store_node(p, total, x_data, zero, t)
             for state, value in zip(sums, carried, strict=True):
                 state.set(value)
@@ -305,8 +293,9 @@ def ascend(  # type: ignore[no-untyped-def]
         goal = args[7] if len(parts) == 1 else builder.add(args[7], args[8])
         after, energy = [machine.state() for _ in range(p.m)], machine.state()
         peaks = [[machine.state() for _ in range(p.m)] for _ in range(2)]
+        ratio = Ratio(p)
         with machine.loop(p.n_nodes, down=True) as t:
-            unit, inverses = _load_triangle(p, data, triangle_at(p, t))
+            unit, inverses = load_triangle(p, data, t, (p.link(t), ratio.retreat(t)))
             given = load_node(p, x_data, zero, t)
             value: list[Number] = [a * b for a, b in zip(given, inverses, strict=True)]
             energy.set(dot(given, value, energy.get()))
