@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from smnn_np import _memory, ode_solve
+from smnn_np._mapped import Mapping
 from smnn_np._memory import LEAST, MOST, empty, zeros
 
 SIZE = LEAST
@@ -18,8 +19,9 @@ SIZE = LEAST
 
 @pytest.fixture(autouse=True)
 def pool(monkeypatch):
-    """A pool of the test's own, with nothing in it."""
-    monkeypatch.setattr(_memory, "POOL", _memory._Pool())
+    """Pools of the test's own, with nothing in them; large memory is nobody's."""
+    monkeypatch.setattr(_memory, "POOL", _memory._Pool(_memory._Block, MOST))
+    monkeypatch.setattr(_memory, "LARGE_POOL", _memory._Pool(Mapping, 0))
     return _memory.POOL
 
 
