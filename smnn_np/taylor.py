@@ -86,7 +86,7 @@ class TaylorRows(NamedTuple):
         """The same, with slim triangles where these pay: only Cholesky's may be.
 
         Half of U follows from the other half and from the links between nodes
-        (`unrolled.solve.Triangle`). To make it again takes less time than to read it from memory,
+        (`cpu.unrolled.triangle`). To make it again takes less time than to read it from memory,
         but more than to read it from a cache.
         """
         pays = self.sizes and self.length * self.triangle_size >= SLIM

@@ -7,7 +7,8 @@ numbers. Unknowns are the scaled jets ``z`` (T, m) of `smnn_np.taylor`, m = V * 
 
 Both factorizations, Cholesky of the normal matrix and QR of the rows, leave the same
 ``A^T A = U^T D U`` with U unit upper triangular: ``triangle`` (block, T, m, n + padding) columns
-(in unrolled kernels each row from its pivot on only, one after the other),
+(in unrolled kernels each row from its pivot on only, one after the other, and of slim ones within
+its own node only, see `unrolled.triangle`),
 n the unknowns that a finished row may touch, with D^-1 on the diagonal.
 """
 
