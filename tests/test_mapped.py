@@ -74,17 +74,6 @@ def test_memory_is_used_again_when_the_last_view_is_gone(pool):
     assert address(empty((2, LARGE))) == place
 
 
-@pytest.mark.parametrize("shape", [LARGE, (LARGE + 1,), (3, LARGE, 2)])
-def test_arrays_are_as_numpy_makes_them(shape):
-    for make in (empty, zeros):
-        array, plain = make(shape), np.empty(shape)
-        assert array.shape == plain.shape
-        assert array.dtype == plain.dtype
-        assert array.flags.c_contiguous
-        assert array.flags.writeable
-        assert address(array) % 64 == 0
-
-
 def test_arrays_go_to_files_and_to_other_processes(tmp_path):
     array = filled(LARGE, 0.5)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(array)), array)

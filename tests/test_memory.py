@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from smnn_np import _memory, ode_solve
-from smnn_np._mapped import Mapping
-from smnn_np._memory import LEAST, MOST, empty, zeros
+from smnn_np._mapped import Mapping, most_numbers
+from smnn_np._memory import LARGE, LEAST, MOST, empty, zeros
 
 SIZE = LEAST
 
@@ -47,8 +47,11 @@ def test_a_view_holds_the_memory():
     assert (view == 7.0).all()
 
 
-@pytest.mark.parametrize("shape", [SIZE, (SIZE,), (3, SIZE, 2)])
-def test_arrays_are_as_numpy_makes_them(shape):
+@pytest.mark.parametrize("size", [SIZE, LARGE])
+@pytest.mark.parametrize("shape", [(1,), (3, 2)])
+def test_arrays_are_as_numpy_makes_them(monkeypatch, size, shape):
+    monkeypatch.setattr(_memory, "LARGE_POOL", _memory._Pool(Mapping, most_numbers()))
+    shape = (size + 1, *shape)
     for make in (empty, zeros):
         array, plain = make(shape), np.empty(shape)
         assert array.shape == plain.shape
