@@ -1,5 +1,7 @@
 """One series from both its ends to the middle, against the dense twin and one end to the other."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -72,3 +74,20 @@ def test_a_singular_step_is_named_in_either_half(step, factorization):
 def test_a_factor_that_is_kept_for_inspection_is_whole():
     factor = smnn.ode_factorize([[[[1.0, 1.0]]]], 0.1, n_steps=11)
     assert len(factor.rows.ends) == 1
+
+
+@pytest.mark.parametrize("cut", [10, 30])
+def test_corrections_that_stay_large_name_a_node_that_hangs_in_the_air(cut):
+    """No pivot is zero, but what follows a link of nearly no weight is anything."""
+    n_steps, rng = 40, np.random.default_rng(0)
+    coefficients = rng.standard_normal((n_steps, 1, 1, 3))
+    coefficients[cut + 1 :] = [0.0, 0.0, 1.0]
+    weight = np.ones(n_steps - 1)
+    weight[cut] = 1e-30
+    with pytest.raises(np.linalg.LinAlgError, match="undetermined") as caught:
+        smnn.ode_solve(
+            coefficients, rng.standard_normal((n_steps, 1)), np.ones((1, 1, 2)), 0.1,
+            weight_smooth=weight, factorization="qr",
+        )  # fmt: skip
+    step = int(re.search(r"at step (\d+)", str(caught.value))[1])
+    assert cut < step < n_steps
