@@ -10,26 +10,14 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
-from ...trust import PIVOT
-from ...unit_link import link_products, link_triangle
+from ...unit_link import link_triangle
+from .elimination import Elimination
+from .normal import Normal
 from .problem import Equations, InitialWeights, Problem, Scale
 from .rotations import Held, merge
 from .solve import FirstDescent
-from .staged import DOUBLE, Lanes, Matrix, Number, is_zero, powers
-from .triangle import cross_block, store_row, triangle_at
-
-
-def _link_blocks(p: Problem, square: Number, ratio: Lanes) -> tuple[Matrix, Matrix, Matrix]:
-    """Normal products of the links from a node: (m, m) near, near-far and far."""
-    products, grown = link_products(p.n_orders), powers(ratio, 2 * p.n_orders - 1)
-    near, far = ([[0.0] * p.m for _ in range(p.m)] for _ in range(2))
-    for v in range(p.n_dims):
-        for i in range(p.n_orders):
-            for j in range(p.n_orders):
-                at, to = p.column(v, i), p.column(v, j)
-                near[at][to] = square * float(products[0, i, j])
-                far[at][to] = square * float(products[2, i, j]) * grown[i + j]
-    return near, cross_block(p, square, ratio), far
+from .staged import DOUBLE, Lanes, Matrix, Number, powers
+from .triangle import store_row, triangle_at
 
 
 class _Front:
@@ -117,8 +105,8 @@ def factor_cholesky(  # type: ignore[no-untyped-def]
         equations, weights = Equations(p), InitialWeights(p)
         first = FirstDescent(p, signature.args, args, p.data(x, args[7]))
         front, scale, broken = _Front(p), Scale(p), p.machine.state(-1.0)
-        # What eliminations took from the diagonal of the normal matrix: a pivot that is tiny beside
-        # the entry it came from is noise.
+        elimination = Elimination(p, data)
+        # What eliminations took from the diagonal of the normal matrix.
         taken = [p.machine.state() for _ in range(p.m)]
 
         def pass_node(t: Any, is_last: bool) -> None:
@@ -134,24 +122,15 @@ def factor_cholesky(  # type: ignore[no-untyped-def]
                 front.add_other()
                 for lost in taken:
                     lost.set(lost.get() + p.other(lost.get()))
-            weight = 0.0 if is_last else p.link_weight(t)
-            near, cross, far = _link_blocks(p, weight * weight, ratio)
             here = equations.at(t, shrink)
-            upper = _add_products(p, front.get(), near, here[0])
-            tiny = [
-                (row[0] + lost.get()) * (p.m * PIVOT)
-                for row, lost in zip(upper, taken, strict=True)
-            ]
-            before = [far[i][i] for i in range(p.m)]
+            weight = 0.0 if is_last else p.link_weight(t)
+            normal = Normal(p, front.states, here[0], weight, ratio)
             sums = first.begin_node(t, is_last, shrink, here, weights)
-            good = _eliminate(p, upper, cross, far, tiny, sums, data, triangle_at(p, t))
-            first.finish_node(t, sums)
+            good = elimination.run(t, normal, taken, sums)
             _note_failure(p, broken, builder.and_(good, sound), t)
-            if is_last:
-                return
-            front.set([far[i][i:] for i in range(p.m)])
-            for i, lost in enumerate(taken):
-                lost.set(before[i] - far[i][i])
+            if not is_last:
+                front.set(elimination.carry(normal, taken, sums))
+            first.finish_node(t, sums)
 
         last = p.plus(p.n_nodes, -1)
         with p.machine.loop(last) as t:
@@ -161,53 +140,6 @@ def factor_cholesky(  # type: ignore[no-untyped-def]
         return context.get_dummy_value()
 
     return types.void(rows, listed, block, rhs, initial, target, triangle, x, failed), codegen
-
-
-def _add_products(p: Problem, front: Matrix, near: Matrix, equations: Matrix) -> Matrix:
-    """Upper triangle of the normal matrix of a node, rows from the diagonal on."""
-    for i in range(p.m):
-        for j in range(i, p.m):
-            value = near[i][j]
-            for row in equations:
-                value = value + row[i] * row[j]
-            # The front comes last: it waits for the pivots of the node before.
-            front[i][j - i] = value + front[i][j - i]
-    return front
-
-
-def _eliminate(
-    p: Problem, upper: Matrix, cross: Matrix, far: Matrix, tiny: list[Lanes], sums: list[Number],
-    data: Any, at: Any,
-) -> Any:  # fmt: skip
-    """Write ``D^-1`` and U of ``U^T D U``, leave the next front in `far`; returns good pivots.
-
-    Solves on the way: sums (2 m,) are those of a right side, at this node and at the next. No
-    square root: what the chain from pivot to pivot waits for is one division.
-    """
-    machine, m, good = p.machine, p.m, None
-    for k in range(m):
-        pivot = upper[k][0]
-        sound = machine.builder.and_(
-            machine.compare(">", pivot, tiny[k]), machine.compare("<", pivot, float("inf"))
-        )
-        good = sound if good is None else machine.builder.and_(good, sound)
-        inverse, values = 1.0 / pivot, upper[k][1:] + cross[k]
-        unit = [0.0 if is_zero(value) else value * inverse for value in values]
-        store_row(p, data, at, k, unit, inverse)
-        for i in range(k + 1, 2 * m):
-            factor = unit[i - k - 1]
-            if is_zero(factor):
-                continue
-            sums[i] = sums[i] - factor * sums[k]
-            for j in range(i, 2 * m):
-                product = factor * values[j - k - 1]
-                if i >= m:
-                    far[i - m][j - m] = far[i - m][j - m] - product
-                elif j >= m:
-                    cross[i][j - m] = cross[i][j - m] - product
-                else:
-                    upper[i][j - i] = upper[i][j - i] - product
-    return good
 
 
 @intrinsic

@@ -102,6 +102,27 @@ class Machine:
         place = self.builder.bitcast(self.builder.gep(pointer, [offset]), self.kind.as_pointer())
         self.builder.store(self.lift(value).ir, place, align=8)
 
+    def room(self, count: int) -> Any:
+        """Memory for so many values."""
+        return cgutils.alloca_once(self.builder, self.kind, size=count)
+
+    def put(self, value: Number, room: Any, place: int) -> None:
+        """Write a value to a room."""
+        self.builder.store(self.lift(value).ir, self.builder.gep(room, [self.integer(place)]))
+
+    def take(self, room: Any, place: int) -> Lanes:
+        """Read a value from a room."""
+        return Lanes(self, self.builder.load(self.builder.gep(room, [self.integer(place)])))
+
+    def settle(self, room: Any) -> None:
+        """Have all that comes before written, to rooms and arrays, before what comes after is read.
+
+        No instruction, but a boundary for LLVM: without it values stay in registers that there are
+        not, and what comes after begins before them.
+        """
+        kind = ir.FunctionType(ir.VoidType(), [room.type])
+        self.builder.asm(kind, "", "r,~{memory}", [room], side_effect=True)
+
     def state(self, value: Number = 0.0) -> State:
         """A variable that lives across iterations of a loop."""
         return State(self, self.lift(value))

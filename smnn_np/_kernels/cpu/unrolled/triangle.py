@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...packing import place_of_row, row_length
-from ...unit_link import link_products
+from .normal import cross_row
 from .problem import Problem
 from .staged import Lanes, Matrix, Number, is_zero, powers
 
@@ -52,21 +52,10 @@ def load_triangle(p: Problem, data: Any, t: Any, link: Link) -> tuple[Matrix, li
 def _fill_far(p: Problem, rows: Matrix, inverses: list[Lanes], link: Link) -> None:
     """Make the part of U at the next node."""
     weight, ratio = link
-    cross = cross_block(p, weight * weight, ratio)
+    square, grown = weight * weight, powers(ratio, p.n_orders)
+    cross = [cross_row(p, square, grown, k) for k in range(p.m)]
     for k in range(p.m):
         rows[k][p.m - k - 1 :] = [value * inverses[k] for value in cross[k]]
         for i in range(k + 1, p.m):
             factor = rows[k][i - k - 1]
             cross[i] = [a - factor * b for a, b in zip(cross[i], cross[k], strict=True)]
-
-
-def cross_block(p: Problem, square: Number, ratio: Lanes) -> Matrix:
-    """Normal products (m, m) of the links from a node, at that node and at the next."""
-    products, grown = link_products(p.n_orders)[1], powers(ratio, p.n_orders)
-    block: Matrix = [[0.0] * p.m for _ in range(p.m)]
-    for v in range(p.n_dims):
-        for i in range(p.n_orders):
-            for j in range(p.n_orders):
-                value = square * float(products[i, j]) * grown[j]
-                block[p.column(v, i)][p.column(v, j)] = value
-    return block
