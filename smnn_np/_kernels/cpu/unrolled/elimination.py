@@ -38,13 +38,11 @@ class Elimination:
         """
         p, machine, good = self.p, self.p.machine, None
         self._at, self._filled = triangle_at(p, t), list[list[bool]]()
-        unit: list[Number] = []
         for k in range(p.m):
             row = normal.row(k)
             tiny = (row[0] + lost[k].get()) * (p.m * PIVOT)
             for i in range(k):
-                # The newest is at hand: the next pivot does not wait for memory.
-                factor = unit[0] if i == k - 1 else self._entry(i, k)
+                factor = self._entry(i, k)
                 row = self._subtract(row, k, factor, i)
                 sums[k] = sums[k] - factor * sums[i]
             sound = machine.builder.and_(
@@ -52,8 +50,8 @@ class Elimination:
             )
             good = sound if good is None else machine.builder.and_(good, sound)
             inverse = 1.0 / row[0]
-            unit = [0.0 if is_zero(value) else value * inverse for value in row[1:]]
-            self._finish(k, row, unit, inverse)
+            self._newest = [0.0 if is_zero(value) else value * inverse for value in row[1:]]
+            self._finish(k, row, self._newest, inverse)
         return good
 
     def carry(self, normal: Normal, lost: list[State], sums: list[Number]) -> list[list[Number]]:
@@ -84,6 +82,8 @@ class Elimination:
 
     def _entry(self, k: int, j: int) -> Number:
         """Entry of U behind the diagonal."""
+        if k == len(self._filled) - 1:  # at hand: the next pivot does not wait for memory
+            return self._newest[j - k - 1]
         if not self._filled[k][j - k]:
             return 0.0
         if self._unit is not None:

@@ -20,7 +20,7 @@ from numba.extending import intrinsic
 from .arrays import Output
 from .problem import Equations, InitialWeights, Problem, Scale
 from .solve import load_parts, measure_links, set_parts, subtract_row
-from .staged import Lanes, Number, dot, powers
+from .staged import Lanes, Matrix, Number, dot, powers
 
 
 @intrinsic
@@ -184,15 +184,25 @@ def _measure(p: Problem, here: list[Any], after: list[Any]) -> tuple[Any, Any]:
     """Link rows applied to two nodes, and s times their slopes in the step, flat lists.
 
     An entry of order o carries ``s^o`` at either node, so ``s`` times the slope of a row is the row
-    applied to ``o`` times the unknowns.
+    applied to ``o`` times the unknowns. Row r has ``1 / k!`` at order ``o = r + k``, and
+    ``o / k! = r / k! + 1 / (k - 1)!``: the slope is r times the row, and the Taylor sum of row
+    ``r + 1``, which is what that row gives and what it subtracts.
     """
-    orders = [float(i % p.n_orders) for i in range(p.m)]
-    turned = [_scale(node, orders) for node in (here, after)]
-    values, slopes = (
-        [[x for row in side for x in row] for side in measure_links(p, *pair)]
-        for pair in ((here, after), turned)
-    )
-    return values, slopes
+    forward, backward = measure_links(p, here, after)
+    slopes = [_slopes(forward, after[0], 1.0), _slopes(backward, here[0], -1.0)]
+    return [[x for row in side for x in row] for side in (forward, backward)], slopes
+
+
+def _slopes(rows: Matrix, subtracted: list[Number], sign: float) -> list[Number]:
+    """s times the slopes of rows (V, R), which subtract these unknowns (m,)."""
+    slopes: list[Number] = []
+    for v, row in enumerate(rows):
+        for r, value in enumerate(row):
+            slope = float(r) * value
+            if r + 1 < len(row):
+                slope = slope + sign * (row[r + 1] + subtracted[v * len(row) + r + 1])
+            slopes.append(slope)
+    return slopes
 
 
 def _links(
