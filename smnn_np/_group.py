@@ -21,6 +21,7 @@ from .taylor import Array, TaylorRows
 
 N_CORRECTIONS = {"auto": 3, "cholesky": 1, "qr": 8}
 KEPT = 2**17  # numbers of triangles that a thread keeps: more would leave the cache
+FEWEST = 2**15  # ... that unrolled kernels make sooner than another thread wakes up
 CHUNK = 2**16  # unknowns that are worked on at once, for the same reason
 
 _NOBODY = np.empty(0, dtype=np.int64)
@@ -96,9 +97,10 @@ class Group:
         self.left = np.zeros(len(series))
         # Numbers of a block of unknowns; row operations may touch a few beyond the last node.
         self._stride = rows.length * rows.n_unknowns * len(rows.lanes) + len(rows.width)
-        self._parts = split(-(-len(series) // rows.n_abreast))
         self._chunk = max(1, CHUNK // self._stride)  # blocks
         self._apart = rows.length * rows.triangle_size  # numbers from one triangle to the next
+        fewest = -(-FEWEST // self._apart) if rows.sizes else 1
+        self._parts = split(-(-len(series) // rows.n_abreast), fewest)
         few = len(self._parts[-1]) <= max(1, KEPT // self._apart)
         self.keep = few if keep is None else keep
         self._status = _all(len(series), -1)

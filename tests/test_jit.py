@@ -19,13 +19,13 @@ def inner(x):
 """
 INNER_ALONE = """
 from numba import njit
-from .options import INNER
+from .inner import INNER
 @njit(**INNER)
 def inner(x):
     return x + 1
 """
 OUTER = """
-from .inner import inner
+from .called import inner
 from .jit import njit
 @njit(nogil=True)
 def outer(x):
@@ -51,9 +51,10 @@ def package(tmp_path: Path) -> Path:
     """Return a package like `_kernels`, whose two kernels live in two files."""
     folder = tmp_path / "tiny"
     folder.mkdir()
-    shutil.copy(jit.__file__, folder)
+    for module in jit, inner_options:
+        shutil.copy(module.__file__, folder)
     (folder / "__init__.py").write_text("")
-    (folder / "inner.py").write_text(INNER.format(number=1))
+    (folder / "called.py").write_text(INNER.format(number=1))
     (folder / "outer.py").write_text(OUTER)
     return folder
 
@@ -82,10 +83,9 @@ def test_a_second_process_compiles_nothing(package: Path) -> None:
 
 def test_functions_of_kernels_alone_have_no_machine_code(package: Path) -> None:
     """Numba alone makes some for each, and none of it is ever run."""
-    shutil.copy(inner_options.__file__, package / "options.py")
-    (package / "inner.py").write_text(INNER_ALONE)
+    (package / "called.py").write_text(INNER_ALONE)
     none = """
-from tiny.inner import inner
+from tiny.called import inner
 outer(1)
 (compiled,) = inner.overloads.values()
 assert not list(compiled.library.get_defined_functions())
@@ -96,10 +96,29 @@ from tiny.outer import outer
     assert len(list(package.rglob("*.nbc"))) == 1
 
 
+def test_what_a_kernel_calls_is_known_to_be_called_by_nobody_else(package: Path) -> None:
+    """LLVM then takes it in, or leaves out what it does not use."""
+    linkages = """
+from numba.core.codegen import JITCodeLibrary
+seen, optimize = {}, JITCodeLibrary._optimize_final_module
+def look(self):
+    defined = [each for each in self._final_module.functions if not each.is_declaration]
+    seen.update((each.name, each.linkage.name) for each in defined)
+    optimize(self)
+JITCodeLibrary._optimize_final_module = look
+outer(1)
+JITCodeLibrary._optimize_final_module = optimize
+assert {seen[name] for name in seen if "4tiny6called" in name} == {"internal"}, seen
+assert {seen[name] for name in seen if "4tiny5outer" in name} == {"external"}, seen
+"""
+    (package / "called.py").write_text(INNER_ALONE)
+    assert run(package, between=linkages) == (4, 0)
+
+
 def test_a_change_in_another_file_is_seen(package: Path) -> None:
     """Numba alone returns 4 here: `outer.py` is as it was."""
     run(package)
-    (package / "inner.py").write_text(INNER.format(number=10))
+    (package / "called.py").write_text(INNER.format(number=10))
     assert run(package) == (22, 2)
 
 
@@ -124,7 +143,7 @@ def only_home(self):
 caching._CacheLocator.ensure_cache_path = only_home
 """
     assert run(package, only_home) == (4, 0)
-    (package / "inner.py").write_text(INNER.format(number=2))
+    (package / "called.py").write_text(INNER.format(number=2))
     assert run(package, only_home) == (6, 2)
     assert run(package, only_home) == (6, 0)
 

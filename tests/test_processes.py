@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+from numba import config
 from numpy.typing import NDArray
 
 import smnn_np as smnn
 from smnn_np import _group
 from smnn_np._cases import Case, make_problem
-from smnn_np._kernels.threads import shares
+from smnn_np._kernels.threads import in_parallel, shares
 from smnn_np.testing import assert_close, random_ode
 
 SMOOTH = [[[[1.0, 0.0, 1.0]]]]  # y'' + y = 0, coarse enough for Cholesky, or fine: for QR
@@ -176,10 +177,29 @@ def test_threads_take_what_others_have_not_begun() -> None:
     assert list(slow) == []
 
 
+@pytest.mark.parametrize(
+    ("case", "n_parts"), [(Case(64, 30, 1, 1, 3), 1), (Case(256, 30, 1, 1, 3), 2)]
+)
+def test_a_batch_too_small_to_share_stays_with_its_thread(
+    case: Case, n_parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To wake up another thread takes longer than its half of the work."""
+    monkeypatch.setattr(config, "NUMBA_NUM_THREADS", 2)
+    found = []
+
+    def note(work: Callable[[Any], Any], parts: list[Any]) -> list[Any]:
+        found.append(len(parts))
+        return in_parallel(work, parts)
+
+    monkeypatch.setattr(_group, "in_parallel", note)
+    smnn.ode_solve(*make_problem(case).arguments)
+    assert found == [n_parts]
+
+
 def test_which_thread_was_faster_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums over series have the same bits whoever computes what, here all of it one thread."""
     monkeypatch.setattr(_group, "CHUNK", 0)
-    problem = make_problem(Case(64, 30, 1, 1, 3))
+    problem = make_problem(Case(256, 30, 1, 1, 3))
     steps = np.float64(0.1)
 
     def gradients() -> tuple[NDArray, ...]:

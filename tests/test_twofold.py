@@ -144,7 +144,7 @@ def test_a_piece_of_one_block_is_factorized_once(monkeypatch, twofold):
     monkeypatch.setattr(taylor, "UNROLLED_NODES", 0)
     monkeypatch.setattr(_group, "KEPT", 0)
     monkeypatch.setattr(_group, "CHUNK", 1)
-    monkeypatch.setattr(_group, "split", lambda n_blocks: [range(n_blocks)])  # to one thread
+    monkeypatch.setattr(_group, "split", lambda n, fewest: [range(n)])  # to one thread
     factorized, solve_blocks = [], _group.cpu.solve_blocks
 
     def note(*arguments):

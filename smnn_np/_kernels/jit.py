@@ -24,6 +24,8 @@ from typing import Any
 import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
+from .inner import KernelCompiler
+
 
 def _stamp() -> str:
     """Digest of the CPU's kernels' source: what is compiled may hold code from any of them."""
@@ -103,7 +105,7 @@ def njit(*, cache: bool = True, **options: Any) -> Callable[[Callable[..., Any]]
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        kernel = numba.njit(**options)(function)
+        kernel = numba.njit(**{"pipeline_class": KernelCompiler, **options})(function)
         if cache:
             with suppress(RuntimeError):  # no folder can be written: compile in each process
                 kernel._cache = _Cache(function)

@@ -21,9 +21,10 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
-def split(n_blocks: int) -> list[range]:
-    """Divide blocks of series among NUMBA_NUM_THREADS threads."""
-    return _cut(range(n_blocks), min(config.NUMBA_NUM_THREADS, n_blocks))
+def split(n_blocks: int, fewest: int = 1) -> list[range]:
+    """Divide blocks of series among NUMBA_NUM_THREADS threads, or so many that each has enough."""
+    n_threads = min(config.NUMBA_NUM_THREADS, n_blocks // fewest)
+    return _cut(range(n_blocks), max(n_threads, min(n_blocks, 1)))
 
 
 def _cut(blocks: range, n_parts: int) -> list[range]:

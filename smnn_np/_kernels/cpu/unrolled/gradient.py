@@ -194,7 +194,7 @@ def _measure(p: Problem, here: list[Any], after: list[Any]) -> tuple[Any, Any]:
 
 
 def _slopes(rows: Matrix, subtracted: list[Number], sign: float) -> list[Number]:
-    """s times the slopes of rows (V, R), which subtract these unknowns (m,)."""
+    """S times the slopes of rows (V, R), which subtract these unknowns (m,)."""
     slopes: list[Number] = []
     for v, row in enumerate(rows):
         for r, value in enumerate(row):
