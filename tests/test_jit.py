@@ -97,8 +97,12 @@ from tiny.outer import outer
 
 
 def test_what_a_kernel_calls_is_known_to_be_called_by_nobody_else(package: Path) -> None:
-    """LLVM then takes it in, or leaves out what it does not use."""
+    """LLVM then takes it in, or leaves out what it does not use.
+
+    Under its old name other kernels, where it may have another set of arguments, would call it.
+    """
     linkages = """
+from tiny.called import inner
 from numba.core.codegen import JITCodeLibrary
 seen, optimize = {}, JITCodeLibrary._optimize_final_module
 def look(self):
@@ -110,6 +114,9 @@ outer(1)
 JITCodeLibrary._optimize_final_module = optimize
 assert {seen[name] for name in seen if "4tiny6called" in name} == {"internal"}, seen
 assert {seen[name] for name in seen if "4tiny5outer" in name} == {"external"}, seen
+(compiled,) = inner.overloads.values()
+old = {each.name for each in compiled.library._get_module_for_linking().functions}
+assert old and not old & {name for name in seen if seen[name] == "internal"}
 """
     (package / "called.py").write_text(INNER_ALONE)
     assert run(package, between=linkages) == (4, 0)

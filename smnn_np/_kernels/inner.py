@@ -11,6 +11,7 @@ small functions, compile in two thirds of the time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -61,8 +62,13 @@ class _Kernel(JITCodeLibrary):
     def _optimize_final_module(self) -> None:
         """Optimize all of it together."""
         linked = self._defined() - self._own
+        own = sha256("".join(sorted(self._own)).encode()).hexdigest()[:16]
         for name in linked if len(linked) <= FEW else ():
-            self._final_module.get_function(name).linkage = "internal"
+            function = self._final_module.get_function(name)
+            function.linkage = "internal"
+            # Machine code is linked by name, internal or not: other kernels, whose functions are
+            # not internal, would take one whose arguments were left out for theirs, and crash.
+            function.name = f"{name}.{own}"
         super()._optimize_final_module()
 
     def _defined(self) -> set[str]:
