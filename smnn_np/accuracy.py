@@ -31,6 +31,9 @@ FACTORIZATIONS = ("cholesky", "qr", "auto")
 QUANTITIES = ("y", *OdeGradients._fields)
 FACTOR = 10.0  # "auto" is to be within this of "qr", ...
 FLOOR = 16.0  # ... where errors of so many rounding units count as none
+# The last rounding errors of one grid are chance: a case beyond is judged by the medians of grids
+# with so many steps more.
+NEIGHBOURS = range(-7, 8)
 COST_STEPS = 5_000
 
 # Tables of the docs: the worst of these quantities.
@@ -142,6 +145,17 @@ def measure(
     return Result(case, dtype, found, fallback, cost)
 
 
+def typical(case: Case, dtype: str = "float64") -> Result:
+    """Median errors of a case on grids of about as many steps."""
+    grids = [measure(case._replace(n_steps=case.n_steps + k), dtype) for k in NEIGHBOURS]
+    medians: dict[str, Errors | None] = {}
+    for way in FACTORIZATIONS:
+        found = [errors for grid in grids if (errors := grid.errors[way]) is not None]
+        each = {name: float(np.median([x[name] for x in found])) for name in QUANTITIES if found}
+        medians[way] = each if len(found) == len(grids) else None
+    return Result(case, dtype, medians, "", np.nan)
+
+
 def _seconds(arguments: Arguments, factorization: str, repeats: int = 3) -> float:
     """Least time of a solution with one gradient; NaN where refused."""
     best = np.inf
@@ -197,8 +211,13 @@ def record(result: Result) -> dict[str, str]:
                 "refused" if errors_of_way is None else _number(errors_of_way[name])
             )
     line["worst ratio"] = _number(max(result.ratios().values()))
-    line["violations"] = "; ".join(f"{k} {_number(v)}" for k, v in result.violations().items())
+    line["beyond"] = _listed(result.violations())
+    line["violations"] = _listed(typical(case, result.dtype).violations()) if line["beyond"] else ""
     return line
+
+
+def _listed(ratios: Errors) -> str:
+    return "; ".join(f"{name} {_number(ratio)}" for name, ratio in ratios.items())
 
 
 def cases(systems: Sequence[str], orders: Sequence[int], n_steps: int) -> Iterator[Case]:
@@ -242,7 +261,8 @@ def _summary(system: str, lines: list[dict[str, str]]) -> dict[str, str]:
         "fall back": str(sum(bool(line["fallback"]) for line in lines)),
         "time of auto / qr": f"{np.median(costs):.2f}" if costs else "",
         "refused": str(sum(line["auto y"] == "refused" for line in lines)),
-        "beyond 10 x": str(sum(bool(line["violations"]) for line in lines)),
+        "beyond 10 x": str(sum(bool(line["beyond"]) for line in lines)),
+        "in the median": str(sum(bool(line["violations"]) for line in lines)),
     }
 
 
@@ -254,7 +274,7 @@ def _write(path: Path, rows: list[dict[str, str]]) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the sweep; returns 1 if a case breaks the law, else 0."""
+    """Run the sweep; returns 1 if a case breaks the law in the median of its grids, else 0."""
     parser = argparse.ArgumentParser(prog="python -m smnn_np.accuracy", description=__doc__)
     parser.add_argument("--systems", nargs="+", default=list(SYSTEMS), choices=list(SYSTEMS))
     parser.add_argument("--orders", nargs="+", type=int, default=list(ORDERS), help="R")
@@ -274,8 +294,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         _write(options.csv, lines)
     if options.tables:
         write_tables(options.tables, lines)
-    fell, bad = (sum(bool(line[name]) for line in lines) for name in ("fallback", "violations"))
-    print(f"{len(lines)} cases, {fell} with a fallback, {bad} against the law.")
+    names = ("fallback", "beyond", "violations")
+    fell, beyond, bad = (sum(bool(line[name]) for line in lines) for name in names)
+    print(
+        f"{len(lines)} cases, {fell} with a fallback, {beyond} beyond ten times QR's error on one "
+        f"grid, {bad} of them in the median of {len(NEIGHBOURS)} grids."
+    )
     return int(bad > 0)
 
 
@@ -289,7 +313,8 @@ def _sentence(result: Result, line: dict[str, str]) -> str:
             worst = max(found[name] for name in QUANTITIES[1:])
             parts.append(f"{way} {_number(found['y'])} {_number(worst)}")
     head = f"{line['system']:14} s {line['step']} R {line['R']} T {line['T']}"
-    note = f"   AGAINST THE LAW: {line['violations']}" if line["violations"] else ""
+    note = f"   beyond QR: {line['beyond']}" if line["beyond"] else ""
+    note += f"; AGAINST THE LAW: {line['violations']}" if line["violations"] else ""
     return f"{head}  {'  '.join(parts)}  {line['fallback']:7}{note}"
 
 
