@@ -4,8 +4,11 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import smnn_np._kernels.inner as inner_options
@@ -94,6 +97,20 @@ from tiny.outer import outer
     assert run(package, between=none) == (4, 0)
     assert run(package) == (4, 0)  # what lies on disk has them inside
     assert len(list(package.rglob("*.nbc"))) == 1
+
+
+@pytest.mark.parametrize("function", [lambda x: x, lambda x: (x, x)])
+def test_what_counts_no_references_returns_no_array(function: Callable[..., Any]) -> None:
+    """Its caller would let go of what was never taken: memory in use would be freed."""
+    for counts in True, False:
+        options = {**inner_options.INNER, "_nrt": counts}
+        inner = jit.njit(**options)(function)
+        outer = jit.njit(cache=False)(lambda x, inner=inner: len(inner(x)))
+        if counts:
+            assert outer(np.ones(3)) > 1
+        else:
+            with pytest.raises(TypeError, match=r"returns .*array.* it needs"):
+                outer(np.ones(3))
 
 
 def test_what_a_kernel_calls_is_known_to_be_called_by_nobody_else(package: Path) -> None:

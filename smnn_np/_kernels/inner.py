@@ -92,6 +92,19 @@ class KernelCompiler(Compiler):
 class _InnerCompiler(KernelCompiler):
     library = _Library
 
+    def compile_extra(self, func: Callable[..., Any]) -> Any:
+        """Compile a function; refuse one that makes a caller's array out of nobody's.
+
+        Where Numba does not count references, an array that is returned is none more to it, but
+        one less once its caller is through with it: memory in use would be freed.
+        """
+        compiled = super().compile_extra(func)
+        state, returned = self.state, compiled.signature.return_type
+        counted = state.targetctx.data_model_manager[returned].contains_nrt_meminfo()
+        if counted and not state.flags.nrt:
+            raise TypeError(f'{func.__qualname__} returns {returned}: it needs "_nrt": True')
+        return compiled
+
 
 # Options of `numba.njit`. There is no machine code to be kept on disk: the kernel's own is.
 INNER: dict[str, Any] = {

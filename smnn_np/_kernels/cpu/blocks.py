@@ -152,36 +152,12 @@ def _least(sums, lane, n_lanes):
     return least
 
 
-@njit(**OPTIONS)
-def solve_blocks(
+@njit(**HELPER)
+def _solve_blocks(
     rows, listed, valid, right_side, left_side, x, how, z, half, parts, task,
-    status, verdict, left, wanted,
+    status, verdict, left, wanted, rooms,
 ):  # fmt: skip
-    """Solve and refine z for ``right_side = (rhs, initial, target)``; x is room for a block.
-
-    Solutions are handed over as `task` says, but no gradients of blocks with a series that is
-    ROUNDED; wanted (n,) receives which. Blocks with such a series are kept in z, one after the
-    other.
-
-    ``left_side = (triangle, apart, fresh, by_qr)``: the triangles of consecutive blocks are so many
-    numbers apart, 0 where one room serves all of them, and are made here if `fresh`, by QR if
-    `by_qr` is of length 1, by Cholesky if it is empty; status (n,) then receives -1 or the node of
-    a bad pivot, or one where a step is not a positive number.
-
-    ``how = (prove, n_corrections, rounding)``. With `prove`, corrections are made until the
-    solution is proven, and a series for which that takes more than `n_corrections` or which does
-    not contract is REJECTED. Otherwise they are made until none is left to make, or until they no
-    longer shrink: even a good triangle may give a first solution that is far off, because
-    ``A^T b`` has lost digits, and each correction then wins many back. Corrections that stay as
-    large as the solution mean that the rows do not determine it. left (n,) receives the last
-    correction relative to the solution. Series whose residuals are spoilt by the rounding of z are
-    ROUNDED, and so are those that were before.
-
-    Where `half` is not 0, z holds what this found before, and a low half is made for the series
-    that were ROUNDED, by corrections until these too have converged or no longer shrink; `parts`
-    then is of length 2 where kernels are unrolled, and nothing is handed over. Returns how many
-    blocks of z these are.
-    """
+    """`solve_blocks`, with room for a block's numbers."""
     rhs, initial, target = right_side
     triangles, apart, fresh, by_qr = left_side
     prove, n_corrections, rounding = how
@@ -189,12 +165,9 @@ def solve_blocks(
     m = rows.coefficients.shape[3] * rows.coefficients.shape[4]
     stride = block_stride(rows)
     abreast, n_ends = n_abreast(rows), len(rows.ends)
-    share, failed = np.zeros(n_lanes), np.zeros(n_lanes)
-    norms, size = np.zeros((3, m * n_lanes)), np.zeros(m * n_lanes)
-    sums, energies = np.zeros(5 * n_lanes), np.zeros(n_lanes)
-    ratios, lefts, scale = np.zeros(n_lanes), np.zeros(n_lanes), np.zeros(n_lanes)
-    changes, losses = np.zeros(n_lanes), np.zeros(n_lanes)
-    forced = np.zeros(n_lanes)
+    norms, size, sums, (share, failed, forced, ratios, lefts, changes, losses, energies, scale) = (
+        rooms
+    )
     first, n_kept, begin, n_blocks = 1 if half > 0 else 0, 0, 0, -(-listed.size // abreast)
     batch = 1 + BATCH // stride
     for block in range(n_blocks + 1):
@@ -293,3 +266,46 @@ def solve_blocks(
             if not share.any():
                 break
     return n_kept
+
+
+@njit(**OPTIONS)
+def solve_blocks(
+    rows, listed, valid, right_side, left_side, x, how, z, half, parts, task,
+    status, verdict, left, wanted,
+):  # fmt: skip
+    """Solve and refine z for ``right_side = (rhs, initial, target)``; x is room for a block.
+
+    Solutions are handed over as `task` says, but no gradients of blocks with a series that is
+    ROUNDED; wanted (n,) receives which. Blocks with such a series are kept in z, one after the
+    other.
+
+    ``left_side = (triangle, apart, fresh, by_qr)``: the triangles of consecutive blocks are so many
+    numbers apart, 0 where one room serves all of them, and are made here if `fresh`, by QR if
+    `by_qr` is of length 1, by Cholesky if it is empty; status (n,) then receives -1 or the node of
+    a bad pivot, or one where a step is not a positive number.
+
+    ``how = (prove, n_corrections, rounding)``. With `prove`, corrections are made until the
+    solution is proven, and a series for which that takes more than `n_corrections` or which does
+    not contract is REJECTED. Otherwise they are made until none is left to make, or until they no
+    longer shrink: even a good triangle may give a first solution that is far off, because
+    ``A^T b`` has lost digits, and each correction then wins many back. Corrections that stay as
+    large as the solution mean that the rows do not determine it. left (n,) receives the last
+    correction relative to the solution. Series whose residuals are spoilt by the rounding of z are
+    ROUNDED, and so are those that were before.
+
+    Where `half` is not 0, z holds what this found before, and a low half is made for the series
+    that were ROUNDED, by corrections until these too have converged or no longer shrink; `parts`
+    then is of length 2 where kernels are unrolled, and nothing is handed over. Returns how many
+    blocks of z these are.
+    """
+    n = len(rows.lanes)
+    size = rows.coefficients.shape[3] * rows.coefficients.shape[4] * n
+    of_lanes = (
+        np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n),
+        np.zeros(n), np.zeros(n),
+    )  # fmt: skip
+    rooms = np.zeros((3, size)), np.zeros(size), np.zeros(5 * n), of_lanes
+    return _solve_blocks(
+        rows, listed, valid, right_side, left_side, x, how, z, half, parts, task,
+        status, verdict, left, wanted, rooms,
+    )  # fmt: skip

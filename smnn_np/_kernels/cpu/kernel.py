@@ -57,35 +57,34 @@ def scatter(rows, listed, block, valid, z, start, y, copy):
     """Write the derivatives y (B, T, m) of the valid series, and a copy if it is not empty."""
 
 
-def _are_unrolled(rows: Any) -> bool:
-    """Whether a type of rows carries its sizes."""
-    return len(rows.types[rows.fields.index("sizes")]) > 0
+def _kernels_for(rows: Any) -> Any:
+    """The module for a type of rows: it carries its sizes, or it does not."""
+    return unrolled if len(rows.types[rows.fields.index("sizes")]) > 0 else general
 
 
 @overload(factorize, jit_options=HELPER)
 def _factorize(  # type: ignore[no-untyped-def]
     rows, listed, block, rhs, initial, target, triangle, by_qr, x, failed
 ):
-    if not _are_unrolled(rows):
-        if len(by_qr):
-            return lambda rows, listed, block, rhs, initial, target, triangle, by_qr, x, failed: (
-                general.factor_qr(rows, listed, block, triangle, failed)
-            )
-        return lambda rows, listed, block, rhs, initial, target, triangle, by_qr, x, failed: (
-            general.factor_cholesky(rows, listed, block, triangle, failed)
-        )
+    kernels = _kernels_for(rows)
     if len(by_qr):
+        factor = kernels.factor_qr
+    elif kernels is general:
+        factor = general.factor_cholesky
+    else:
         return lambda rows, listed, block, rhs, initial, target, triangle, by_qr, x, failed: (
-            unrolled.factor_qr(rows, listed, block, triangle, failed)
-        )
-    return lambda rows, listed, block, rhs, initial, target, triangle, by_qr, x, failed: (
-        unrolled.factor_cholesky(rows, listed, block, rhs, initial, target, triangle, x, failed)
+            unrolled.factor_cholesky(
+                rows, listed, block, rhs, initial, target, triangle, x, failed
+            )
+        )  # fmt: skip
+    return lambda rows, listed, block, rhs, initial, target, triangle, by_qr, x, failed: factor(
+        rows, listed, block, triangle, failed
     )
 
 
 @overload(begin, jit_options=HELPER)
 def _begin(rows, listed, block, rhs, initial, target, triangle, z, start, x):  # type: ignore[no-untyped-def]
-    if not _are_unrolled(rows):
+    if _kernels_for(rows) is general:
         return lambda rows, listed, block, rhs, initial, target, triangle, z, start, x: None
     return lambda rows, listed, block, rhs, initial, target, triangle, z, start, x: unrolled.begin(
         rows, listed, block, rhs, initial, target, triangle, z, start, x
@@ -96,12 +95,9 @@ def _begin(rows, listed, block, rhs, initial, target, triangle, z, start, x):  #
 def _descend(  # type: ignore[no-untyped-def]
     rows, listed, block, rhs, initial, target, triangle, z, start, half, parts, x, sums
 ):
-    if not _are_unrolled(rows):
-        return general.descend.py_func
+    one = _kernels_for(rows).descend
     return lambda rows, listed, block, rhs, initial, target, triangle, z, start, half, parts, x, sums: (  # noqa: E501
-        unrolled.descend(
-            rows, listed, block, rhs, initial, target, triangle, z, start, half, parts, x, sums
-        )
+        one(rows, listed, block, rhs, initial, target, triangle, z, start, half, parts, x, sums)
     )  # fmt: skip
 
 
@@ -109,10 +105,9 @@ def _descend(  # type: ignore[no-untyped-def]
 def _ascend(  # type: ignore[no-untyped-def]
     rows, listed, block, triangle, x, share, z, start, half, parts, fresh, largest, size, sums
 ):
-    if not _are_unrolled(rows):
-        return general.ascend.py_func
+    one = _kernels_for(rows).ascend
     return lambda rows, listed, block, triangle, x, share, z, start, half, parts, fresh, largest, size, sums: (  # noqa: E501
-        unrolled.ascend(
+        one(
             rows, listed, block, triangle, x, share, z, start, half, parts, fresh, largest, size,
             sums,
         )
@@ -123,19 +118,15 @@ def _ascend(  # type: ignore[no-untyped-def]
 def _gradients(  # type: ignore[no-untyped-def]
     rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars
 ):
-    if not _are_unrolled(rows):
-        return general.gradients.py_func
-    return lambda rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars: (
-        unrolled.gradients(
-            rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars
-        )
+    one = _kernels_for(rows).gradients
+    return lambda rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars: one(
+        rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars
     )
 
 
 @overload(scatter, jit_options=HELPER)
 def _scatter(rows, listed, block, valid, z, start, y, copy):  # type: ignore[no-untyped-def]
-    if not _are_unrolled(rows):
-        return general.scatter.py_func
-    return lambda rows, listed, block, valid, z, start, y, copy: unrolled.scatter(
+    one = _kernels_for(rows).scatter
+    return lambda rows, listed, block, valid, z, start, y, copy: one(
         rows, listed, block, valid, z, start, y, copy
     )

@@ -9,6 +9,7 @@ from ...trust import PIVOT
 from .lanes import row_add, row_inverse, row_multiply, row_set, row_sub
 from .rows import (
     HELPER,
+    MAKES_ARRAYS,
     fill_central,
     fill_equations,
     fill_link,
@@ -173,7 +174,7 @@ def _eliminate(rows, front, n, stride, t, taken, inverse, ones, triangle, failed
             taken[x] = taken[from_x] - front[diagonal] if k + m < n else 0.0
 
 
-@njit(**HELPER)
+@njit(**MAKES_ARRAYS)
 def factor_cholesky(rows, listed, block, triangle, failed):
     """Factorize one block; failed (W,) receives -1 or the node of a bad pivot."""
     lanes, n_lanes, orders = rows.lanes, len(rows.lanes), n_orders(rows)

@@ -16,6 +16,7 @@ from .lanes import row_add, row_dot, row_multiply, row_set
 from .links import fill_entries, long_row, measure_links
 from .rows import (
     HELPER,
+    MAKES_ARRAYS,
     counts,
     fill_central,
     fill_equations,
@@ -214,7 +215,7 @@ def _gather(rows, listed, block, y, shrink, z):
                 z[at + i * n_lanes + lane] = y[b, t, i] / power
 
 
-@njit(**HELPER)
+@njit(**MAKES_ARRAYS)
 def gradients(rows, listed, block, valid, rhs, initial, y, z, a, start, half, parts, bars):
     """Add the gradients of one block to the seven arrays of `bars`.
 

@@ -14,6 +14,7 @@ from ...jit import njit
 from .lanes import row_rotate, row_set
 from .rows import (
     HELPER,
+    MAKES_ARRAYS,
     fill_central,
     fill_equations,
     fill_link,
@@ -115,7 +116,7 @@ def _finish_node(rows, front, n, stride, t, inverse, zeros, ones, triangle, fail
     shift_front(rows, n, stride, ones, zeros, front)
 
 
-@njit(**HELPER)
+@njit(**MAKES_ARRAYS)
 def factor_qr(rows, listed, block, triangle, failed):
     """Factorize one block; failed (W,) receives -1 or the node of an unusable pivot."""
     n_lanes, orders = len(rows.lanes), n_orders(rows)

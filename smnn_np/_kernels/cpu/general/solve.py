@@ -14,6 +14,7 @@ from .lanes import row_add, row_dot, row_multiply, row_multiply_add, row_set, ro
 from .links import fill_entries, long_row, measure_links, pull_links
 from .rows import (
     HELPER,
+    MAKES_ARRAYS,
     fill_central,
     fill_equations,
     fill_link,
@@ -158,7 +159,7 @@ def _add_target(rows, listed, block, t, target, shrink, out, at):
             out[at + i * n_lanes + lane] += shrink[(i % orders) * n_lanes + lane] * value
 
 
-@njit(**HELPER)
+@njit(**MAKES_ARRAYS)
 def descend(
     rows, listed, block, rhs, initial, target, triangle, z, start, half, parts, x, sums
 ):  # fmt: skip
