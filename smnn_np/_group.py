@@ -2,7 +2,7 @@
 
 Every solve is ``z = U^-1 D^-1 U^-T g`` followed by refinement with the residual taken on the rows,
 ``g = A^T (b - A z)``. How much a refinement changes the solution is the evidence on which a
-factorization is believed or not (`smnn_np._kernels.cpu.blocks`).
+factorization is believed or not (`smnn_np._kernels.cpu.verdict`).
 """
 
 from __future__ import annotations

@@ -109,7 +109,6 @@ MAX_FUNCTION = 40
 # Kernels that are longer, each with its reason.
 LONG_KERNELS = {
     "_kernels/backward.py": {"backward"},  # one loop over nodes on fifteen arrays of scratch
-    "_kernels/cpu/blocks.py": {"solve_blocks"},  # one loop of corrections; it says when each ends
     "_kernels/cpu/general/gradient.py": {"gradients"},  # makes the scratch of all its parts
     "_kernels/cpu/unrolled/gradient.py": {"codegen"},  # writes one loop over time, row by row
     "_kernels/cpu/unrolled/solve.py": {"codegen"},  # the same

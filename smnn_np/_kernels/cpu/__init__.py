@@ -12,14 +12,8 @@ its own node only, see `unrolled.triangle`),
 n the unknowns that a finished row may touch, with D^-1 on the diagonal.
 """
 
-from ..trust import ROUNDING
-from .blocks import (
-    CONTRACTION,
-    FINE,
-    REJECTED,
-    ROUNDED,
-    solve_blocks,
-)
+from ..trust import CONTRACTION, FINE, REJECTED, ROUNDED, ROUNDING
+from .blocks import solve_blocks
 from .inverse import log_determinant, selected_inverse
 from .results import Task, gather_blocks, gradient_blocks
 

@@ -15,21 +15,11 @@ from __future__ import annotations
 import numpy as np
 
 from ..jit import njit
-from ..trust import (
-    CONTRACTION,
-    CONVERGED,
-    FINE,
-    FLOOR,
-    LOST,
-    REJECTED,
-    REMAINDER,
-    ROUNDED,
-    STALL,
-    UNIT,
-)
+from ..trust import FINE, ROUNDED
 from . import kernel
 from .general.rows import HELPER, OPTIONS, counts, series_of
 from .results import block_stride, hand_over, n_abreast, node_of
+from .verdict import Rooms, compare, judge, judge_low_half
 
 BATCH = 2**13  # unknowns, of the blocks that are handed over together
 
@@ -82,74 +72,84 @@ def _refuse_steps(rows, listed, block, failed):
 
 
 @njit(**HELPER)
-def _worst_ratios(rows, now, before, floor, scale, worst):
-    """Largest ratio over each lane's unknowns, each against no less than `floor` of the largest.
+def _triangularize(
+    rows, listed, valid, block, half, right_side, left_side, triangle, began, status, verdict, rooms
+):  # fmt: skip
+    """Choose the lanes that are solved for, and factorize where that is to be done.
 
-    worst (W,) receives it: 0 where both are zero, NaN where one is; scale (W,) is room.
+    Series that were ROUNDED before are FINE until this solution, too, says that they are not.
     """
-    n_lanes = len(rows.lanes)
-    for lane in range(n_lanes):
-        scale[lane] = worst[lane] = 0.0
-    for k in range(0, now.size, n_lanes):
-        for lane in range(n_lanes):
-            value = before[k + lane]
-            scale[lane] = scale[lane] if scale[lane] > value else value
-    for k in range(0, now.size, n_lanes):
-        for lane in range(n_lanes):
-            value, least = before[k + lane], floor * scale[lane]
-            value = value if value > least else least
-            ratio = now[k + lane] / value if now[k + lane] != 0.0 else 0.0
-            held = worst[lane]
-            worst[lane] = held if ratio <= held or held != held else ratio
+    rhs, initial, target = right_side
+    _, _, fresh, by_qr = left_side
+    share, failed, forced = rooms.share, rooms.failed, rooms.forced
+    abreast, n_ends = n_abreast(rows), len(rows.ends)
+    _share(rows, valid, half > 0, status, verdict, block, share)
+    if fresh and share.any():
+        kernel.factorize(rows, listed, block, rhs, initial, target, triangle, by_qr, began, failed)
+        if len(rows.sizes) == 0:  # unrolled kernels look at them themselves
+            _refuse_steps(rows, listed, block, failed)
+        _note_failures(rows, listed.size, block, failed, status, share)
+    for lane in range(len(rows.lanes)):
+        place = min(block * abreast + lane // n_ends, verdict.size - 1)
+        forced[lane] = share[lane] if verdict[place] == ROUNDED else 0.0
+        if forced[lane] > 0.0 and half == 0 and lane % n_ends == n_ends - 1:
+            verdict[place] = FINE
 
 
 @njit(**HELPER)
-def _worst_node(rows, z, start, lane, m):
-    """Node of the largest entry of a series whose first lane this is."""
-    worst, node = -1.0, 0
-    for end in range(len(rows.ends)):
-        for k in range(rows.length):
-            for i in range(m):
-                value = abs(z[start + (k * m + i) * len(rows.lanes) + lane + end])
-                if value > worst or np.isnan(value):
-                    worst, node = value, node_of(rows, end, k)
-    return node
+def _correct(
+    rows, listed, block, right_side, left_side, triangle, x, z, start, half, parts, began,
+    correction, rooms,
+):  # fmt: skip
+    """Solve, or solve for a correction; rooms receive how large it is."""
+    rhs, initial, target = right_side
+    _, _, fresh, by_qr = left_side
+    share, size, sums = rooms.share, rooms.size, rooms.sums
+    now = rooms.norms[(correction + 2) % 3]
+    if correction > 0 or len(rows.sizes) == 0:
+        kernel.descend(
+            rows, listed, block, rhs, initial, target, triangle, z, start, half, parts, x, sums
+        )
+    elif not (fresh and kernel.begins(rows, by_qr)):
+        kernel.begin(rows, listed, block, rhs, initial, target, triangle, z, start, began)
+    found = began if correction == 0 else x
+    kernel.ascend(
+        rows, listed, block, triangle, found, share, z, start, half, parts, correction == 0, now,
+        size, sums,
+    )  # fmt: skip
 
 
 @njit(**HELPER)
-def _pool(rows, norms):
-    """Give both lanes of a series the larger of their two norms, NaN if one is."""
-    n_ends = len(rows.ends)
-    if n_ends == 1:
-        return
-    for k in range(0, norms.size, n_ends):
-        for end in range(1, n_ends):
-            if not norms[k] >= norms[k + end] and not np.isnan(norms[k]):
-                norms[k] = norms[k + end]
-        norms[k : k + n_ends] = norms[k]
-
-
-@njit(**HELPER)
-def _pool_sums(rows, sums):
-    """Give both lanes of a series the sum of their two numbers."""
-    n_ends = len(rows.ends)
-    if n_ends == 1:
-        return
-    for k in range(0, sums.size, n_ends):
-        total = 0.0
-        for end in range(n_ends):
-            total += sums[k + end]
-        sums[k : k + n_ends] = total
-
-
-@njit(**HELPER)
-def _least(sums, lane, n_lanes):
-    """The smallest square of a kind of residuals; kinds without one do not count."""
-    least = np.inf
-    for k in range(lane, 3 * n_lanes, n_lanes):
-        if sums[k] > 0.0:
-            least = min(least, sums[k])
-    return least
+def _solve_block(
+    rows, listed, block, right_side, left_side, triangle, x, how, z, start, half, parts, began,
+    verdict, left, rooms,
+):  # fmt: skip
+    """Solve for a block, and correct until each of its series is judged."""
+    prove, n_corrections, _ = how
+    n_lanes, n_ends, share = len(rows.lanes), len(rows.ends), rooms.share
+    rooms.norms[:] = np.inf
+    rooms.energies[:] = np.inf
+    for correction in range(1 if half > 0 else 0, n_corrections + 1):
+        _correct(
+            rows, listed, block, right_side, left_side, triangle, x, z, start, half, parts, began,
+            correction, rooms,
+        )  # fmt: skip
+        if correction == 0:
+            continue
+        compare(rows, correction, prove, half, rooms)
+        for lane in range(0, n_lanes, n_ends):
+            if share[lane] == 0.0:
+                continue
+            place = block * n_abreast(rows) + lane // n_ends
+            if half > 0:
+                over = judge_low_half(rows, lane, rooms)
+            else:
+                is_last = correction == n_corrections
+                over = judge(rows, lane, place, how, is_last, z, start, verdict, left, rooms)
+            if over:
+                share[lane : lane + n_ends] = 0.0
+        if not share.any():
+            break
 
 
 @njit(**HELPER)
@@ -157,19 +157,11 @@ def _solve_blocks(
     rows, listed, valid, right_side, left_side, x, how, z, half, parts, task,
     status, verdict, left, wanted, rooms,
 ):  # fmt: skip
-    """`solve_blocks`, with room for a block's numbers."""
-    rhs, initial, target = right_side
-    triangles, apart, fresh, by_qr = left_side
-    prove, n_corrections, rounding = how
-    n_lanes = len(rows.lanes)
-    m = rows.coefficients.shape[3] * rows.coefficients.shape[4]
-    stride = block_stride(rows)
-    abreast, n_ends = n_abreast(rows), len(rows.ends)
-    norms, size, sums, (share, failed, forced, ratios, lefts, changes, losses, energies, scale) = (
-        rooms
-    )
-    first, n_kept, begin, n_blocks = 1 if half > 0 else 0, 0, 0, -(-listed.size // abreast)
-    batch = 1 + BATCH // stride
+    """`solve_blocks`, with room for what is found of a block."""
+    triangles, apart = left_side[0], left_side[1]
+    stride, n_kept, begin = block_stride(rows), 0, 0
+    n_blocks, batch = -(-listed.size // n_abreast(rows)), 1 + BATCH // stride
+    in_place = half == 0 and len(rows.sizes) > 0  # as unrolled kernels begin
     for block in range(n_blocks + 1):
         if half == 0 and (block == begin + batch or block == n_blocks):
             n_kept = hand_over(
@@ -179,92 +171,21 @@ def _solve_blocks(
         if block == n_blocks:
             break
         start = (n_kept + block - begin) * stride
-        own = z[start : start + stride]
-        if half == 0 and len(rows.sizes) == 0:  # unrolled kernels begin without it
+        own, triangle = z[start : start + stride], triangles[block * apart :]
+        if half == 0 and not in_place:
             own[:] = 0.0
-        began = own if half == 0 and len(rows.sizes) > 0 else x  # ... and in its place
-        _share(rows, valid, half > 0, status, verdict, block, share)
-        triangle = triangles[block * apart :]
-        if fresh and share.any():
-            kernel.factorize(
-                rows, listed, block, rhs, initial, target, triangle, by_qr, began, failed
-            )
-            if len(rows.sizes) == 0:  # unrolled kernels look at them themselves
-                _refuse_steps(rows, listed, block, failed)
-            _note_failures(rows, listed.size, block, failed, status, share)
-        if not share.any():
-            begin += half > 0
-            continue
-        for lane in range(n_lanes):
-            place = block * abreast + lane // n_ends
-            forced[lane] = share[lane] if verdict[place] == ROUNDED else 0.0
-            if forced[lane] > 0.0 and half == 0 and lane % n_ends == n_ends - 1:
-                verdict[place] = FINE
-        norms[:] = np.inf
-        energies[:] = np.inf
-        for correction in range(first, n_corrections + 1):
-            earlier, before = norms[correction % 3], norms[(correction + 1) % 3]
-            now = norms[(correction + 2) % 3]
-            if correction == 0 and len(rows.sizes) > 0:
-                if not (fresh and kernel.begins(rows, by_qr)):
-                    kernel.begin(
-                        rows, listed, block, rhs, initial, target, triangle, z, start, began
-                    )
-            else:
-                began = x
-                kernel.descend(
-                    rows, listed, block, rhs, initial, target, triangle, z, start, half, parts,
-                    x, sums,
-                )  # fmt: skip
-            kernel.ascend(
-                rows, listed, block, triangle, began, share, z, start, half, parts,
-                correction == 0, now, size, sums,
+        began = own if in_place else x
+        _triangularize(
+            rows, listed, valid, block, half, right_side, left_side, triangle, began, status,
+            verdict, rooms,
+        )  # fmt: skip
+        if rooms.share.any():
+            _solve_block(
+                rows, listed, block, right_side, left_side, triangle, x, how, z, start, half,
+                parts, began, verdict, left, rooms,
             )  # fmt: skip
-            if correction == 0:
-                continue
-            _pool(rows, now)
-            _pool(rows, size)
-            _pool_sums(rows, sums)
-            if half == 0:
-                _worst_ratios(rows, now, before, FLOOR, scale, ratios)
-                _worst_ratios(rows, now, size, FLOOR, scale, lefts)
-                if not prove:
-                    _worst_ratios(rows, now, earlier, 1.0, scale, changes)
-                    _worst_ratios(rows, now, size, 1.0, scale, losses)
-            for lane in range(0, n_lanes, n_ends):
-                if share[lane] == 0.0:
-                    continue
-                place = block * abreast + lane // n_ends
-                energy = sums[4 * n_lanes + lane]
-                if half > 0:
-                    done = energy <= CONVERGED**2 * _least(sums, lane, n_lanes)
-                    lost = not energy <= STALL**2 * energies[lane]
-                    energies[lane] = energy
-                else:
-                    ratio = ratios[lane]
-                    left[place] = lefts[lane]
-                    done = ratio * left[place] <= REMAINDER
-                    if prove:
-                        good = ratio <= CONTRACTION
-                        done = done and good
-                        lost = not good or (correction == n_corrections and not done)
-                        verdict[place] = REJECTED if lost else FINE
-                    else:
-                        # A correction that undoes one that was far off is as large: compare every
-                        # other one.
-                        lost = not changes[lane] <= STALL
-                        done = done or lost or correction == n_corrections
-                        if done and not losses[lane] <= LOST:
-                            # Half of the solution or more is correction: where it is largest.
-                            verdict[place] = _worst_node(rows, z, start, lane, m)
-                    if done and verdict[place] == FINE:
-                        noise = UNIT**2 * sums[3 * n_lanes + lane] + ratio**2 * energy
-                        if forced[lane] > 0.0 or not noise <= rounding**2 * sums[lane]:
-                            verdict[place] = ROUNDED
-                if done or lost:
-                    share[lane : lane + n_ends] = 0.0
-            if not share.any():
-                break
+        else:
+            begin += half > 0
     return n_kept
 
 
@@ -300,11 +221,10 @@ def solve_blocks(
     """
     n = len(rows.lanes)
     size = rows.coefficients.shape[3] * rows.coefficients.shape[4] * n
-    of_lanes = (
-        np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n),
-        np.zeros(n), np.zeros(n),
+    rooms = Rooms(
+        np.zeros((3, size)), np.zeros(size), np.zeros(5 * n), np.zeros(n), np.zeros(n), np.zeros(n),
+        np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n),
     )  # fmt: skip
-    rooms = np.zeros((3, size)), np.zeros(size), np.zeros(5 * n), of_lanes
     return _solve_blocks(
         rows, listed, valid, right_side, left_side, x, how, z, half, parts, task,
         status, verdict, left, wanted, rooms,

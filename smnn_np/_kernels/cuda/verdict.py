@@ -1,6 +1,6 @@
 """Whether a solution is proven, refined to the end, or lost; decided on the device.
 
-The tests are those of `smnn_np._kernels.cpu.blocks`, series by series.
+The tests are those of `smnn_np._kernels.cpu.verdict`, series by series.
 """
 
 from __future__ import annotations
