@@ -18,7 +18,7 @@ import llvmlite.binding as llvm
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
-FEW = 50  # functions; of more LLVM takes in so many that it takes a fifth longer, and gains nothing
+FEW = 60  # functions; of more LLVM takes in so many that it takes a fifth longer, and gains nothing
 _ENVIRONMENT = "_ZN08NumbaEnv"  # what Numba's names of an environment begin with
 
 
@@ -93,17 +93,24 @@ class _InnerCompiler(KernelCompiler):
     library = _Library
 
     def compile_extra(self, func: Callable[..., Any]) -> Any:
-        """Compile a function; refuse one that makes a caller's array out of nobody's.
+        """Compile a function; refuse arrays that change hands where nobody counts references.
 
-        Where Numba does not count references, an array that is returned is none more to it, but
-        one less once its caller is through with it: memory in use would be freed.
+        One that it returned would be freed while in use: the caller lets go of what nobody took.
+        One that a function gave to it would never be freed.
         """
-        compiled = super().compile_extra(func)
-        state, returned = self.state, compiled.signature.return_type
-        counted = state.targetctx.data_model_manager[returned].contains_nrt_meminfo()
-        if counted and not state.flags.nrt:
-            raise TypeError(f'{func.__qualname__} returns {returned}: it needs "_nrt": True')
+        compiled, state = super().compile_extra(func), self.state
+        handed = [compiled.signature, *_calls(compiled)] if not state.flags.nrt else []
+        for kind in (each.return_type for each in handed):
+            if state.targetctx.data_model_manager[kind].contains_nrt_meminfo():
+                name = func.__qualname__
+                raise TypeError(f'{name} returns or is given {kind}: it needs "_nrt": True')
         return compiled
+
+
+def _calls(compiled: Any) -> list[Any]:
+    """Signatures of the calls in a compiled function."""
+    calltypes = compiled.type_annotation.calltypes.items()
+    return [each for what, each in calltypes if getattr(what, "op", "") == "call" and each]
 
 
 # Options of `numba.njit`. There is no machine code to be kept on disk: the kernel's own is.

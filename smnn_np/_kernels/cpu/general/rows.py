@@ -22,8 +22,7 @@ from .transfer import LINE, row_gather
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 # Most of what a kernel calls neither makes arrays nor returns any: then Numba need not count who
-# refers to them. Counting is an atomic operation for every slice, a tenth of the time of series of
-# ten nodes, and half of the code.
+# refers to them, by an atomic operation for every slice: a tenth of the time of short series.
 HELPER: dict[str, Any] = {**OPTIONS, **INNER, "_nrt": False}
 INLINE: dict[str, Any] = {**HELPER, "forceinline": True}
 MAKES_ARRAYS: dict[str, Any] = {**HELPER, "_nrt": True}
