@@ -124,13 +124,17 @@ class Group:
         def work(number: int) -> None:
             unknowns = empty((size + 1) * self._stride)
             z, x = unknowns[: -self._stride], unknowns[-self._stride :]
-            room = self._allocate(0 if self.keep else 1)
+            room, halves = self._allocate(0 if self.keep else 1), None
             for piece, blocks in share[number]:
                 first, some = blocks.start, self._of_series(blocks)
                 its, task = outcome.of(some), use.task()
                 kept = None if keep else self._kept.get(first)
                 if twofold and kept:  # half a gradient in two halves is of no use
                     its.verdict[kept.places[kept.needed]] = cpu.ROUNDED
+                # One piece with low halves is seldom alone: from now on there is room for all the
+                # triangles of a piece, so that a second run need not make them again.
+                if (halves or kept) and not (self.keep or self._has_room(room, size)):
+                    room = self._allocate(size)
                 triangle = self._of_blocks(blocks) if self.keep else room
                 halves = self._refine(some, right_side, triangle, x, z, twofold, task, its)
                 use.finish(
@@ -160,12 +164,12 @@ class Group:
         rounding = cpu.ROUNDING if twofold and name != "cholesky" else np.inf
         how = name == "auto", N_CORRECTIONS[name], rounding
         series, valid = self.series[some], self.valid[some]
-        # Whether a second run finds the triangles of the first: room is for one block at least.
-        held = self.keep or len(series) <= rows.n_abreast
+        # Whether a second run finds the triangles of the first.
+        held = self._has_room(triangle, -(-len(series) // rows.n_abreast))
 
         def run(z: Array, half: int) -> int:
             fresh = not (self._factorized or (held and half))
-            left_side = triangle, self._apart * self.keep, fresh, (0,) * (name == "qr")
+            left_side = triangle, self._apart * held, fresh, (0,) * (name == "qr")
             parts = parts_of(rows, half > 0)
             return cpu.solve_blocks(
                 rows, series, valid, right_side, left_side, x, how, z, half, parts, task, *outcome
@@ -209,6 +213,10 @@ class Group:
         size = n_blocks * self._apart + len(rows.width)
         # With more columns at once than lanes, a few numbers are read that nobody has written.
         return empty(size) if len(rows.width) == len(rows.lanes) else zeros(size)
+
+    def _has_room(self, triangle: Array, n_blocks: int) -> bool:
+        """Whether the triangles of so many blocks have room."""
+        return len(triangle) >= n_blocks * self._apart + len(self.rows.width)
 
     def _of_series(self, blocks: range) -> slice:
         """Places of the series of some blocks."""

@@ -7,6 +7,7 @@ import smnn_np as smnn
 from smnn_np import _group, _twofold, accuracy, taylor
 from smnn_np._cases import Case as Benchmark
 from smnn_np._cases import make_problem
+from smnn_np._kernels import cpu
 from smnn_np._systems import Case
 from smnn_np.testing import assert_close, random_ode
 
@@ -157,3 +158,31 @@ def test_a_piece_of_one_block_is_factorized_once(monkeypatch, twofold):
     pullback(np.ones_like(y))
     assert twofold
     assert sum(factorized) == 4  # two blocks, there and back
+
+
+@pytest.mark.parametrize("factorization", ["auto", "qr"])
+def test_low_halves_take_the_triangles_that_are_there(monkeypatch, factorization):
+    """Those of the first piece are made again, later ones find room; the numbers are the same."""
+    monkeypatch.setattr(taylor, "UNROLLED_NODES", 0)
+    monkeypatch.setattr(_group, "KEPT", 0)
+    monkeypatch.setattr(_group, "CHUNK", 2**10)
+    monkeypatch.setattr(_group, "split", lambda n_blocks, fewest: [range(n_blocks)])
+    original, made_again = cpu.solve_blocks, []
+
+    def spy(*arguments):
+        half, (_, _, fresh, _) = arguments[8], arguments[4]
+        if half:
+            made_again.append(fresh)
+        return original(*arguments)
+
+    monkeypatch.setattr(cpu, "solve_blocks", spy)
+    case, found, counted = fine_batch(40), [], []
+    for has_room in (_group.Group._has_room, lambda group, triangle, n_blocks: n_blocks == 1):
+        monkeypatch.setattr(_group.Group, "_has_room", has_room)
+        made_again.clear()
+        y, pullback = smnn.ode_solve_vjp(**case, factorization=factorization)
+        found.append((y, *pullback(np.ones_like(y))))
+        counted.append(sum(made_again))
+    assert counted[0] <= 2 < counted[1]  # "auto" has a second group, of series for QR
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
