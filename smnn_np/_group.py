@@ -131,9 +131,11 @@ class Group:
                 kept = None if keep else self._kept.get(first)
                 if twofold and kept:  # half a gradient in two halves is of no use
                     its.verdict[kept.places[kept.needed]] = cpu.ROUNDED
-                # One piece with low halves is seldom alone: from now on there is room for all the
-                # triangles of a piece, so that a second run need not make them again.
-                if (halves or kept) and not (self.keep or self._has_room(room, size)):
+                # One piece with low halves is seldom alone: from now on QR has room for all the
+                # triangles of a piece, so that a second run need not make them again. Those of
+                # Cholesky are made as fast as they are read.
+                again = (halves or kept) and self.factorization == "qr"
+                if again and not (self.keep or self._has_room(room, size)):
                     room = self._allocate(size)
                 triangle = self._of_blocks(blocks) if self.keep else room
                 halves = self._refine(some, right_side, triangle, x, z, twofold, task, its)

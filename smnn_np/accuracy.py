@@ -33,7 +33,7 @@ FACTOR = 10.0  # "auto" is to be within this of "qr", ...
 FLOOR = 16.0  # ... where errors of so many rounding units count as none
 # The last rounding errors of one grid are chance: a case beyond is judged by the medians of grids
 # with so many steps more.
-NEIGHBOURS = range(-7, 8)
+NEIGHBOURS = range(15)
 COST_STEPS = 5_000
 
 # Tables of the docs: the worst of these quantities.
@@ -148,11 +148,11 @@ def measure(
 def typical(case: Case, dtype: str = "float64") -> Result:
     """Median errors of a case on grids of about as many steps."""
     grids = [measure(case._replace(n_steps=case.n_steps + k), dtype) for k in NEIGHBOURS]
-    medians: dict[str, Errors | None] = {}
+    medians: dict[str, Errors | None] = dict.fromkeys(FACTORIZATIONS)
     for way in FACTORIZATIONS:
-        found = [errors for grid in grids if (errors := grid.errors[way]) is not None]
-        each = {name: float(np.median([x[name] for x in found])) for name in QUANTITIES if found}
-        medians[way] = each if len(found) == len(grids) else None
+        found = [each for grid in grids if (each := grid.errors[way]) is not None]
+        if len(found) == len(grids):
+            medians[way] = {k: float(np.median([each[k] for each in found])) for k in QUANTITIES}
     return Result(case, dtype, medians, "", np.nan)
 
 
@@ -285,6 +285,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--tables", type=Path, help="write the tables of the docs to this folder")
     parser.add_argument("--cache", type=Path, help="keep the references in this folder")
     options = parser.parse_args(argv)
+    if options.n_steps < 2:
+        parser.error(f"--n-steps {options.n_steps}: a grid has two nodes at least")
     lines = []
     for case in cases(options.systems, options.orders, options.n_steps):
         result = measure(case, options.dtype, limit=options.limit, timed=True, folder=options.cache)

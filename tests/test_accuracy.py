@@ -95,8 +95,14 @@ def test_one_unlucky_grid_breaks_no_law_but_many_do(monkeypatch):
     monkeypatch.setattr(accuracy, "measure", measure)
     line = accuracy.record(measure(case, "float64"))
     assert (line["beyond"], line["violations"]) == ("rhs 1.0e+02", "")
-    unlucky.update(range(N_STEPS))  # half of the grids, and one
+    unlucky.update(range(N_STEPS + 8))  # eight grids of fifteen
     assert accuracy.record(measure(case, "float64"))["violations"] == "rhs 1.0e+02"
+
+
+def test_a_grid_of_one_node_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        accuracy.main(["--n-steps", "1"])
+    assert "--n-steps 1: a grid has two nodes at least" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("factorization", ["qr", "auto"])

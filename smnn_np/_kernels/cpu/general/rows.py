@@ -31,8 +31,8 @@ MAKES_ARRAYS: dict[str, Any] = {**HELPER, "_nrt": True}
 def _length(axis: int) -> Any:
     """Make ``length(rows)``, of an axis of the coefficients.
 
-    Numba passes rows to a function as a hundred numbers, and counts references to each array: much
-    to compile for what is wanted everywhere. Here it is one number taken out.
+    Numba passes rows to a function as a hundred numbers: much to compile for what is wanted
+    everywhere. Here it is one number taken out.
     """
 
     @intrinsic
